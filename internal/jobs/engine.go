@@ -1,0 +1,75 @@
+package jobs
+
+import (
+	"context"
+
+	"changeover/internal/platform/engine"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Engine is what the procedures need of whatever makes and destroys servers.
+// Every method with an outside effect takes the attempt's epoch first, returns
+// engine.ErrStaleEpoch when a newer attempt has acted on the server, looks
+// before it acts, and is harmless to run again.
+type Engine interface {
+	// Installations are the PostgreSQL majors found, newest first.
+	Installations() []engine.Installation
+	// Zones are the names of the places a server can be in.
+	Zones() []string
+	// Disk is how many bytes are free and there in all where the zone's data lives.
+	Disk(zone string) (free, total int64, err error)
+	// FreePort is a port that can be bound now and is not in taken.
+	FreePort(taken map[int]bool) (int, error)
+
+	// Create makes an empty cluster with the app's role and database in it, stopped.
+	Create(ctx context.Context, epoch int64, s engine.Server, c engine.Credentials) error
+	// Copy starts, or finds running, a base backup of from into s, streaming
+	// through slot. It returns at once; CopyProgress tells the rest.
+	Copy(ctx context.Context, epoch int64, s, from engine.Server, slot string) error
+	CopyProgress(ctx context.Context, s engine.Server) (engine.Progress, error)
+	// Follow writes standby.signal and primary_conninfo: s, stopped or running,
+	// streams from leader through slot after its next start (a running one is restarted).
+	Follow(ctx context.Context, epoch int64, s, leader engine.Server, slot string) error
+	// Start starts s (in recovery, if the mark or the file says so) and returns
+	// when it answers, else an *engine.StartError.
+	Start(ctx context.Context, epoch int64, s engine.Server) error
+	// Stop stops s fast and completely: no process of it is left.
+	Stop(ctx context.Context, epoch int64, s engine.Server) error
+
+	// Fence writes the file that makes every later start a start in recovery,
+	// without a leader to stream from, and syncs it. It does not stop s.
+	Fence(ctx context.Context, epoch int64, s engine.Server) error
+	// StopForSwitch sends the fast stop and returns as soon as the control file
+	// says "shut down", while the last processes may still be sending WAL.
+	StopForSwitch(ctx context.Context, epoch int64, s engine.Server) (engine.ControlData, error)
+	// EndAll ends whatever is left of a stopped server and proves it gone.
+	EndAll(ctx context.Context, epoch int64, s engine.Server) error
+	// Kill is the fence for a sick server: SIGKILL to every process of the
+	// directory, proven gone, then the file. An error means: do not promote.
+	Kill(ctx context.Context, epoch int64, s engine.Server) error
+	// Unfence removes the file; the next Start is writable.
+	Unfence(ctx context.Context, epoch int64, s engine.Server) error
+	// Promote asks s to leave recovery and returns at once.
+	Promote(ctx context.Context, epoch int64, s engine.Server) error
+	// WithdrawPromotion makes sure that no promotion of s is under way or will
+	// happen: true when s is proven in recovery, false when it already left it.
+	WithdrawPromotion(ctx context.Context, epoch int64, s engine.Server) (inRecovery bool, err error)
+	// EndOfWAL reads the end of the last record in a stopped server's directory.
+	EndOfWAL(ctx context.Context, s engine.Server, from engine.ControlData) (lsn string, err error)
+	// Reconfigure writes the settings that follow from s.Plan and reloads or,
+	// where a setting needs it, returns restart = true.
+	Reconfigure(ctx context.Context, epoch int64, s engine.Server) (restart bool, err error)
+	// Destroy stops s and removes its files.
+	Destroy(ctx context.Context, epoch int64, s engine.Server) error
+
+	// Status looks at s from outside, without connecting.
+	Status(ctx context.Context, s engine.Server) (engine.Status, error)
+	// Log is the last n lines that s wrote.
+	Log(s engine.Server, n int) string
+	// Admin is how the program itself connects to s, as superuser over the
+	// private socket.
+	Admin(s engine.Server, database string) *pgx.ConnConfig
+	// Host is the address that apps connect to.
+	Host() string
+}
