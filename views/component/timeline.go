@@ -1,0 +1,91 @@
+package component
+
+import (
+	"time"
+
+	"changeover/internal/platform"
+)
+
+// TimelineStep is one step of an operation as its timeline shows it.
+type TimelineStep struct {
+	Position int // 1 for the first
+	Name     string
+	Title    string // "Wait until 0 commits behind"
+	Detail   string // what it found, or why it waits: "3.2 MB behind"
+	State    platform.StepState
+	// StartedAt and FinishedAt are nil until known.
+	StartedAt, FinishedAt *time.Time
+	// Usual is what the step took the last times; 0 where nothing is known.
+	// It is shown while the step is pending.
+	Usual time.Duration
+	// Percent is how far the running step is; nil where it cannot be told.
+	Percent *int
+	// Downtime marks the steps in which writes are refused: they stand in the band.
+	Downtime bool
+	// NoReturn marks the step before which the point of no return is drawn.
+	NoReturn bool
+	// PutBack marks a row that tells of an undo ("Lift the fence").
+	PutBack bool
+}
+
+// Band is the head of the span in which writes are refused.
+type Band struct {
+	// RefusedAt is when writes began to be refused; nil before that.
+	RefusedAt *time.Time
+	// AcceptedAt is when they were accepted again; nil before that.
+	AcceptedAt *time.Time
+	// OutageMS is the measured outage in milliseconds, when it is known.
+	OutageMS *float64
+	// Expected is the estimate shown before; 0 where there is none.
+	Expected time.Duration
+	// Deadline is after how long everything is put back by itself.
+	Deadline time.Duration
+	Text     string // one line: "Reads go on. …"
+}
+
+// Timeline is an operation's steps with the band around those that refuse writes.
+type Timeline struct {
+	ID    string // element id; "timeline" when empty
+	Steps []TimelineStep
+	Band  Band
+	// Heading cuts the list into parts in a plan of what will happen: keyed by
+	// the position of the first step of the part.
+	Headings map[int]string
+	// Plan is true before the start: nothing has run, durations read "about".
+	Plan bool
+	// PastNoReturn is whether the point of no return is behind us.
+	PastNoReturn bool
+	// Skipped is a closing line: "Steps 9 to 14 did not run; …".
+	Skipped string
+}
+
+// StripPart is one piece of the strip of milliseconds of a measured outage.
+type StripPart struct {
+	Name     string // "Fence"
+	MS       float64
+	NoReturn bool // the double line stands before this part
+}
+
+// Outage is a measured switch: the figures, the strip and the proof.
+type Outage struct {
+	RefusedMS             float64
+	RefusedAt, AcceptedAt time.Time
+	// SessionsEnded and TransactionsEnded are nil where they are not known.
+	SessionsEnded, TransactionsEnded *int
+	// LongestWaitMS is the longest wait of a client; nil where not measured.
+	LongestWaitMS *float64
+	ExpectedMS    float64 // 0 where there was no estimate
+	Strip         []StripPart
+	Proof         *Proof
+	Undone        bool // the old leader writes again
+}
+
+// Proof is what shows that nothing acknowledged is missing: the end of the old
+// timeline and the fork point, equal.
+type Proof struct {
+	OldTimeline, NewTimeline int
+	OldEnd, ForkPoint        string // LSNs
+}
+
+// Holds is whether the new timeline begins exactly where the old one ends.
+func (p Proof) Holds() bool { return p.OldEnd != "" && p.OldEnd == p.ForkPoint }
