@@ -218,6 +218,7 @@ create table readings (
   commits_per_s     double precision not null default 0,
   wal_bytes_per_s   double precision not null default 0,
   in_recovery       boolean not null default false,
+  lag_at            timestamptz,             -- when the lag was last measured; at is of the other facts
   lag_known         boolean not null default false,
   lag_since         timestamptz,
   lag_commits       bigint not null default 0,

@@ -1,0 +1,107 @@
+package db
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const appColumns = `id, name, maintenance_on, created_at`
+
+// CreateApp adds an app with one web process and release v1. A taken name is
+// Conflict, a malformed one Invalid, both at field "name".
+func CreateApp(ctx context.Context, q Querier, name, actor string) (platform.App, error) {
+	if err := platform.CheckAppName("name", name); err != nil {
+		return platform.App{}, err
+	}
+	return one[platform.App](ctx, q, nil, `with app as (
+			insert into apps (name) values ($1) returning `+appColumns+`),
+		formation as (
+			insert into formations (app_id, process, quantity) select id, 'web', 1 from app),
+		release as (
+			insert into releases (app_id, number, description, actor) select id, 1, 'App created', $2 from app)
+		select `+appColumns+` from app, pg_notify('live', 'rail')`, name, actor)
+}
+
+// AppByName is NotFound for a name that no app has now.
+func AppByName(ctx context.Context, q Querier, name string) (platform.App, error) {
+	return one[platform.App](ctx, q, platform.NotFound("There is no app %s. Choose one from the list of apps.", name),
+		`select `+appColumns+` from apps where name = $1 and destroyed_at is null`, name)
+}
+
+// AppByID finds an app, also a destroyed one: old operations name it.
+func AppByID(ctx context.Context, q Querier, id int64) (platform.App, error) {
+	return one[platform.App](ctx, q, noApp(), `select `+appColumns+` from apps where id = $1`, id)
+}
+
+// AppListRow is an app with what the list of apps shows of it.
+type AppListRow struct {
+	ID            int64
+	Name          string
+	MaintenanceOn bool
+	CreatedAt     time.Time
+	Release       int    // the newest release's number
+	Processes     int    // how many run by the formation, of all types
+	Databases     int    // different databases attached
+	DatabaseName  string // what DATABASE_URL is; empty when it is nothing
+}
+
+// ListApps is every app that exists, by name, in one query.
+func ListApps(ctx context.Context, q Querier) ([]AppListRow, error) {
+	return many[AppListRow](ctx, q, `select a.id, a.name, a.maintenance_on, a.created_at,
+			coalesce((select max(r.number) from releases r where r.app_id = a.id), 0) as release,
+			coalesce((select sum(f.quantity) from formations f where f.app_id = a.id), 0) as processes,
+			(select count(distinct t.database_id) from attachments t where t.app_id = a.id) as databases,
+			coalesce((select d.name from attachments t join databases d on d.id = t.database_id
+				where t.app_id = a.id and t.name = 'DATABASE'), '') as database_name
+		from apps a where a.destroyed_at is null order by a.name`)
+}
+
+// SetMaintenance turns the app's maintenance mode on or off.
+func SetMaintenance(ctx context.Context, q Querier, appID int64, on bool) error {
+	return mustTouch(ctx, q, noApp(), `with changed as (
+			update apps set maintenance_on = $2 where id = $1 and destroyed_at is null returning id)
+		select pg_notify('live', 'app:' || id) from changed`, appID, on)
+}
+
+// DestroyApp removes an app, its attachments and its config vars; its releases
+// and its name in old operations stay. While a database is billed to it, it is
+// Conflict, with their names.
+func DestroyApp(ctx context.Context, tx pgx.Tx, appID int64) error {
+	app, err := lockApp(ctx, tx, appID)
+	if err != nil {
+		return err
+	}
+	billed, err := value[[]string](ctx, tx, nil,
+		`select coalesce(array_agg(name order by name), '{}') from databases where app_id = $1 and state <> 'destroyed'`, appID)
+	if err != nil {
+		return err
+	}
+	if len(billed) > 0 {
+		return platform.Conflict("%s still has %s. Destroy what is billed to it first.", app.Name, strings.Join(billed, ", "))
+	}
+	for _, sql := range []string{
+		`delete from attachments where app_id = $1`,
+		`delete from config_vars where app_id = $1`,
+		`update apps set destroyed_at = now() where id = $1`,
+		`select pg_notify('live', 'app:' || $1::bigint), pg_notify('live', 'rail'), pg_notify('live', 'databases')`,
+	} {
+		if _, err := exec(ctx, tx, sql, appID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockApp makes everything that numbers the app's releases wait its turn.
+func lockApp(ctx context.Context, tx pgx.Tx, appID int64) (platform.App, error) {
+	return one[platform.App](ctx, tx, noApp(), `select `+appColumns+` from apps where id = $1 and destroyed_at is null for update`, appID)
+}
+
+func noApp() error {
+	return platform.NotFound("The app does not exist any more. Choose one from the list of apps.")
+}

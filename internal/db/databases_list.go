@@ -1,0 +1,141 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"changeover/internal/platform"
+)
+
+// DatabaseListRow is a database with what the list of databases shows of it.
+type DatabaseListRow struct {
+	Database      platform.Database
+	Reading       Reading // Known is false when it was never read
+	Zone          string  // empty without a server
+	LeaderName    string  // of a follower
+	ForkedFrom    string  // name, of a fork
+	FollowerCount int
+	Attachments   []string // "sushi::DATABASE", by name
+	// Operation is the one that holds the database now; nil when none does.
+	Operation *OpenOperation
+}
+
+// OpenOperation is the operation that holds a claim on a database, and the
+// step at which it is.
+type OpenOperation struct {
+	ID    int64
+	Kind  platform.OperationKind
+	State platform.OperationState
+	Step  string // empty before the first one runs
+}
+
+// DatabaseFilter narrows the list. The zero value is every database that is
+// not destroyed.
+type DatabaseFilter struct {
+	AppID     int64  // billed to or attached to this app
+	Text      string // part of its name, its plan or its app's name
+	Name      string // exactly this one, destroyed or not
+	Destroyed bool   // destroyed ones too
+	Limit     int    // 0: all
+}
+
+type databaseListRow struct {
+	platform.Database
+	readingRow
+	Zone           string
+	LeaderName     string
+	ForkedFrom     string
+	FollowerCount  int
+	Attachments    []string
+	OperationID    *int64
+	OperationKind  string
+	OperationState string
+	OperationStep  string
+}
+
+// ListDatabases is the databases by app and name, leaders before the followers
+// they are listed with, in one query whatever their number.
+func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]DatabaseListRow, error) {
+	rows, err := many[databaseListRow](ctx, q, `select `+databaseColumns+`, `+readingColumns+`,
+			coalesce(v.zone, '') as zone,
+			coalesce(leader.name, '') as leader_name,
+			coalesce(parent.name, '') as forked_from,
+			coalesce(f.followers, 0) as follower_count,
+			coalesce(t.names, '{}') as attachments,
+			o.id as operation_id, coalesce(o.kind, '') as operation_kind, coalesce(o.state, '') as operation_state,
+			coalesce(st.name, '') as operation_step
+		from databases d
+		join apps a on a.id = d.app_id
+		left join servers v on v.id = d.server_id
+		left join databases leader on leader.id = d.following_id
+		left join databases parent on parent.id = d.forked_from_id
+		left join readings r on r.database_id = d.id
+		left join (select following_id, count(*) as followers from databases
+			where following_id is not null and state <> 'destroyed' group by following_id) f on f.following_id = d.id
+		left join (select t.database_id, array_agg(ta.name || '::' || t.name order by ta.name, t.name) as names
+			from attachments t join apps ta on ta.id = t.app_id group by t.database_id) t on t.database_id = d.id
+		left join operation_claims c on c.database_id = d.id
+		left join operations o on o.id = c.operation_id
+		left join lateral (select s.name from operation_steps s
+			where s.operation_id = o.id and s.state = 'running' order by s.position limit 1) st on true
+		where ($1 = 0 or d.app_id = $1 or exists (select from attachments x where x.database_id = d.id and x.app_id = $1))
+			and ($2 = '' or d.name ilike $2 or d.plan ilike $2 or a.name ilike $2)
+			and ($3 = '' or d.name = $3)
+			and ($4 or $3 <> '' or d.state <> 'destroyed')
+		order by a.name, coalesce(leader.name, d.name), d.following_id nulls first, d.name
+		limit nullif($5, 0)`, f.AppID, likePart(f.Text), f.Name, f.Destroyed, f.Limit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]DatabaseListRow, len(rows))
+	for i, r := range rows {
+		list[i] = DatabaseListRow{
+			Database: r.Database, Reading: r.reading(), Zone: r.Zone, LeaderName: r.LeaderName, ForkedFrom: r.ForkedFrom,
+			FollowerCount: r.FollowerCount, Attachments: r.Attachments,
+		}
+		if r.OperationID != nil {
+			list[i].Operation = &OpenOperation{
+				ID: *r.OperationID, Kind: platform.OperationKind(r.OperationKind),
+				State: platform.OperationState(r.OperationState), Step: r.OperationStep,
+			}
+		}
+	}
+	return list, nil
+}
+
+// DatabaseWithServer is a database and the server that is it now.
+type DatabaseWithServer struct {
+	Database platform.Database
+	Server   platform.Server
+}
+
+// ListRunning is every database whose server should run now, with it, oldest
+// first: what the monitor reads.
+func ListRunning(ctx context.Context, q Querier) ([]DatabaseWithServer, error) {
+	type row struct {
+		platform.Database
+		VID, VDatabaseID int64
+		VZone, VPlan     string
+		VPort, VMajor    int
+		VState           platform.ServerState
+		VFenced          bool
+		VLeaderID        *int64
+		VCreatedAt       time.Time
+	}
+	rows, err := many[row](ctx, q, `select `+databaseColumns+`, v.id as v_id, v.database_id as v_database_id, v.zone as v_zone,
+			v.port as v_port, v.major as v_major, v.plan as v_plan, v.state as v_state, v.fenced as v_fenced,
+			v.leader_id as v_leader_id, v.created_at as v_created_at
+		from databases d join apps a on a.id = d.app_id join servers v on v.id = d.server_id
+		where v.state = 'running' and d.state <> 'destroyed' order by d.id`)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]DatabaseWithServer, len(rows))
+	for i, r := range rows {
+		list[i] = DatabaseWithServer{r.Database, platform.Server{
+			ID: r.VID, DatabaseID: r.VDatabaseID, Zone: r.VZone, Port: r.VPort, Major: r.VMajor, Plan: r.VPlan,
+			Fenced: r.VFenced, LeaderID: r.VLeaderID, State: r.VState, CreatedAt: r.VCreatedAt,
+		}}
+	}
+	return list, nil
+}

@@ -1,0 +1,122 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"changeover/internal/platform"
+)
+
+// NewNotice is a message for the feed. Level is ok, info, warn or bad.
+type NewNotice struct {
+	Kind        string
+	Level       string
+	DatabaseID  *int64
+	AppID       *int64
+	OperationID *int64
+	Subject     string
+	Body        string
+}
+
+// CreateNotice puts a notice into the feed and returns its id. An operation's
+// second notice of the same kind about the same database is the first one
+// again, with the first one's text: a step may run twice.
+func CreateNotice(ctx context.Context, q Querier, n NewNotice) (int64, error) {
+	if n.Level == "" {
+		n.Level = "info"
+	}
+	return value[int64](ctx, q, nil, `with known as (
+			select id from notices where operation_id = $5 and kind = $1 and database_id is not distinct from $3 limit 1),
+		added as (
+			insert into notices (kind, level, database_id, app_id, operation_id, subject, body)
+			select $1, $2, $3, $4, $5, $6, $7 where not exists (select from known) returning id),
+		told as (
+			select pg_notify('live', 'notice:' || id), pg_notify('live', 'rail') from added)
+		select id from added left join told on true union all select id from known`,
+		n.Kind, n.Level, n.DatabaseID, n.AppID, n.OperationID, n.Subject, n.Body)
+}
+
+// Notice is a notice as one user sees it.
+type Notice struct {
+	ID           int64
+	At           time.Time
+	Kind         string
+	Level        string
+	DatabaseID   *int64
+	DatabaseName string
+	AppID        *int64
+	AppName      string
+	OperationID  *int64
+	Subject      string
+	Body         string
+	Read         bool
+}
+
+const noticeColumns = `n.id, n.at, n.kind, n.level, n.database_id, coalesce(d.name, '') as database_name,
+	n.app_id, coalesce(a.name, '') as app_name, n.operation_id, n.subject, n.body, r.user_id is not null as read`
+
+const fromNotices = ` from notices n left join databases d on d.id = n.database_id left join apps a on a.id = n.app_id
+	left join notice_reads r on r.notice_id = n.id and r.user_id = $1 `
+
+// NoticeFilter narrows the feed; the zero value is all of it.
+type NoticeFilter struct {
+	DatabaseID  int64
+	AppID       int64
+	OperationID int64
+	Level       string
+	UnreadOnly  bool
+	BeforeID    int64 // older than this one: the next page
+	Limit       int   // 0: 50
+}
+
+// ListNotices is the feed of a user, newest first.
+func ListNotices(ctx context.Context, q Querier, userID int64, f NoticeFilter) ([]Notice, error) {
+	return many[Notice](ctx, q, `select `+noticeColumns+fromNotices+`
+		where ($2 = 0 or n.database_id = $2) and ($3 = 0 or n.app_id = $3) and ($4 = 0 or n.operation_id = $4)
+			and ($5 = '' or n.level = $5) and (not $6 or r.user_id is null) and ($7 = 0 or n.id < $7)
+		order by n.id desc limit $8`,
+		userID, f.DatabaseID, f.AppID, f.OperationID, f.Level, f.UnreadOnly, f.BeforeID, limitOr(f.Limit, 50))
+}
+
+// NoticeByID is one notice as the user sees it.
+func NoticeByID(ctx context.Context, q Querier, userID, id int64) (Notice, error) {
+	return one[Notice](ctx, q, noNotice(), `select `+noticeColumns+fromNotices+`where n.id = $2`, userID, id)
+}
+
+// SetNoticeRead marks a notice read or unread for the user.
+func SetNoticeRead(ctx context.Context, q Querier, userID, id int64, read bool) error {
+	if read {
+		return mustTouch(ctx, q, noNotice(), `with found as (select id from notices where id = $2),
+			marked as (insert into notice_reads (user_id, notice_id) select $1, id from found on conflict do nothing)
+			select pg_notify('live', 'rail') from found`, userID, id)
+	}
+	return mustTouch(ctx, q, noNotice(), `with found as (select id from notices where id = $2),
+		marked as (delete from notice_reads where user_id = $1 and notice_id = $2)
+		select pg_notify('live', 'rail') from found`, userID, id)
+}
+
+// MarkAllNoticesRead marks everything read for the user.
+func MarkAllNoticesRead(ctx context.Context, q Querier, userID int64) error {
+	_, err := exec(ctx, q, `with marked as (
+			insert into notice_reads (user_id, notice_id)
+			select $1, n.id from notices n on conflict do nothing returning 1)
+		select pg_notify('live', 'rail') from (select from marked limit 1) m`, userID)
+	return err
+}
+
+// UnreadNotices is how many notices the user has not read.
+func UnreadNotices(ctx context.Context, q Querier, userID int64) (int, error) {
+	return value[int](ctx, q, nil, `select count(*) from notices n
+		where not exists (select from notice_reads r where r.user_id = $1 and r.notice_id = n.id)`, userID)
+}
+
+func limitOr(limit, fallback int) int {
+	if limit <= 0 {
+		return fallback
+	}
+	return limit
+}
+
+func noNotice() error {
+	return platform.NotFound("There is no such notice. Go back to the list of notices.")
+}

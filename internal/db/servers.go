@@ -1,0 +1,110 @@
+package db
+
+import (
+	"context"
+
+	"changeover/internal/platform"
+)
+
+const serverColumns = `id, database_id, zone, port, major, plan, fenced, leader_id, state, created_at, destroyed_at`
+
+// NewServer is what a server's row begins with.
+type NewServer struct {
+	DatabaseID int64
+	Zone       string
+	Port       int
+	Major      int
+	Plan       string
+	LeaderID   *int64 // the server it is a copy of
+}
+
+// CreateServer adds a server in state making; its port is reserved for its
+// whole life. A port that another server has is Conflict at field "port" and
+// leaves the transaction usable, so that the caller can try the next one.
+func CreateServer(ctx context.Context, q Querier, n NewServer) (platform.Server, error) {
+	list, err := many[platform.Server](ctx, q, `insert into servers (database_id, zone, port, major, plan, leader_id)
+		values ($1, $2, $3, $4, $5, $6)
+		on conflict (port) where destroyed_at is null do nothing
+		returning `+serverColumns, n.DatabaseID, n.Zone, n.Port, n.Major, n.Plan, n.LeaderID)
+	if err != nil {
+		return platform.Server{}, err
+	}
+	if len(list) == 0 {
+		e := platform.Conflict("Port %d belongs to another server for as long as that one exists. Choose another port.", n.Port)
+		e.Field = "port"
+		return platform.Server{}, e
+	}
+	return list[0], nil
+}
+
+// TakenPorts is the ports of every server that is not destroyed, also of
+// fenced and stopped ones.
+func TakenPorts(ctx context.Context, q Querier) (map[int]bool, error) {
+	ports, err := value[[]int](ctx, q, nil, `select coalesce(array_agg(port), '{}') from servers where destroyed_at is null`)
+	taken := make(map[int]bool, len(ports))
+	for _, p := range ports {
+		taken[p] = true
+	}
+	return taken, err
+}
+
+// ServerByID finds a server, also a destroyed one.
+func ServerByID(ctx context.Context, q Querier, id int64) (platform.Server, error) {
+	return one[platform.Server](ctx, q, noServer(), `select `+serverColumns+` from servers where id = $1`, id)
+}
+
+// ServerOf is the server that is the database now; NotFound before there is one.
+func ServerOf(ctx context.Context, q Querier, databaseID int64) (platform.Server, error) {
+	return one[platform.Server](ctx, q, platform.NotFound("The database has no server yet. Wait until it is available."),
+		`select `+serverColumns+` from servers where id = (select server_id from databases where id = $1)`, databaseID)
+}
+
+// ListServers is every server that is not destroyed, oldest first.
+func ListServers(ctx context.Context, q Querier) ([]platform.Server, error) {
+	return many[platform.Server](ctx, q, `select `+serverColumns+` from servers where destroyed_at is null order by id`)
+}
+
+// ServersOf is the database's servers that are not destroyed, oldest first.
+func ServersOf(ctx context.Context, q Querier, databaseID int64) ([]platform.Server, error) {
+	return many[platform.Server](ctx, q, `select `+serverColumns+` from servers
+		where database_id = $1 and destroyed_at is null order by id`, databaseID)
+}
+
+// ServersFollowing is the servers that stream from the leader, oldest first.
+func ServersFollowing(ctx context.Context, q Querier, leaderServerID int64) ([]platform.Server, error) {
+	return many[platform.Server](ctx, q, `select `+serverColumns+` from servers
+		where leader_id = $1 and destroyed_at is null order by id`, leaderServerID)
+}
+
+// SetServerState records what the engine is to make true of the server. For
+// destroyed there is SetServerDestroyed.
+func SetServerState(ctx context.Context, q Querier, id int64, state platform.ServerState) error {
+	return mustTouch(ctx, q, noServer(), `update servers set state = $2 where id = $1 and destroyed_at is null`, id, state)
+}
+
+// SetServerFenced keeps the engine's mark: a fenced server streams from nobody
+// and starts in recovery only.
+func SetServerFenced(ctx context.Context, q Querier, id int64, fenced bool) error {
+	return mustTouch(ctx, q, noServer(), `update servers set fenced = $2, leader_id = case when $2 then null else leader_id end
+		where id = $1 and destroyed_at is null`, id, fenced)
+}
+
+// SetServerLeader records which server it streams from; nil for a leader.
+func SetServerLeader(ctx context.Context, q Querier, id int64, leaderID *int64) error {
+	return mustTouch(ctx, q, noServer(), `update servers set leader_id = $2 where id = $1 and destroyed_at is null`, id, leaderID)
+}
+
+// SetServerPlan records the plan whose limits the server is run with.
+func SetServerPlan(ctx context.Context, q Querier, id int64, plan string) error {
+	return mustTouch(ctx, q, noServer(), `update servers set plan = $2 where id = $1 and destroyed_at is null`, id, plan)
+}
+
+// SetServerDestroyed gives the port back. It may run again.
+func SetServerDestroyed(ctx context.Context, q Querier, id int64) error {
+	return mustTouch(ctx, q, noServer(), `update servers set state = 'destroyed', leader_id = null,
+		destroyed_at = coalesce(destroyed_at, now()) where id = $1`, id)
+}
+
+func noServer() error {
+	return platform.NotFound("The server does not exist any more. Reload the page.")
+}
