@@ -9,8 +9,11 @@ MAKEFLAGS += --no-print-directory
 CHANGEOVER_HOME ?= $(if $(filter 0,$(shell id -u)),/var/lib/changeover,$(CURDIR)/var)
 unexport CHANGEOVER_HOME
 
-# Stamping asks git about the checkout, and git refuses one that belongs to another user (root in a user's clone).
+# go build stamps the commit into the program, but fails where git refuses the checkout (root in a user's clone) or
+# where there is none (an unpacked archive).
+ifeq ($(shell git rev-parse HEAD 2>/dev/null),)
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
 
 # Packages tested at the same time. They are bound by PostgreSQL starting and syncing; on two cores a third one only
 # makes the others miss their deadlines.
@@ -28,7 +31,7 @@ run: setup-run build ## set up what is missing, start everything, print one sign
 
 .PHONY: test
 test: setup-test ## set up what is missing, run every test, browser tests too
-	@go build -buildvcs=false -o bin/testreport ./scripts/testreport
+	@go build -o bin/testreport ./scripts/testreport
 	@go test -json -race -shuffle=on -timeout 20m -p $(TEST_PACKAGES) $(TEST_FLAGS) $(PACKAGES) | bin/testreport
 
 .PHONY: check
