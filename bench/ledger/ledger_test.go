@@ -122,8 +122,17 @@ func TestWritersSurviveRestarts(t *testing.T) {
 		t.Errorf("the gap is not where the restart was: %+v", report)
 	}
 
-	// A second run on the same tables goes on with the numbers.
+	// A second run on the same tables goes on with the numbers, and a pause is quiet.
 	again := ledger.Start(t.Context(), ledger.Fixed(url), 4, ledger.Options{})
+	if err := again.WaitForCommits(within(t, 30*time.Second), 5); err != nil {
+		t.Fatal(err)
+	}
+	again.Pause()
+	paused, _ := again.Verify(t.Context(), url)
+	if later, err := again.Verify(t.Context(), url); err != nil || later.Acked != paused.Acked {
+		t.Errorf("%d commits at the beginning of a pause and %d later, %v", paused.Acked, later.Acked, err)
+	}
+	again.Resume()
 	if err := again.WaitForCommits(within(t, 30*time.Second), 5); err != nil {
 		t.Fatal(err)
 	}

@@ -53,39 +53,46 @@ func (w *Writers) run(ctx context.Context, me *writer) {
 			w.hangUp(ctx, conn)
 		}
 	}()
-	opened := false
 	for ctx.Err() == nil {
-		start := time.Since(w.started)
+		conn = w.attempt(ctx, me, conn)
+	}
+}
+
+// attempt is one try to write over conn, or over a new session when it is nil,
+// and the rest after it. It returns the session, nil when it is of no more use.
+func (w *Writers) attempt(ctx context.Context, me *writer, conn *pgx.Conn) *pgx.Conn {
+	w.gate.RLock()
+	start := time.Since(w.started)
+	if conn == nil {
 		var err error
-		if conn == nil {
-			conn, err = w.open(ctx, me, !opened)
-		}
-		if err != nil {
+		if conn, err = w.open(ctx, me); err != nil {
 			if ctx.Err() == nil {
 				me.record(attempt{start: start, end: time.Since(w.started), outcome: refused, err: err})
-				w.rest(ctx, start+w.options.Retry)
 			}
-			continue
+			w.gate.RUnlock()
+			w.rest(ctx, start+w.options.Retry)
+			return nil
 		}
-		opened = true
-		me.last++
-		result, err := w.write(ctx, conn, me.id, me.last)
-		end := time.Since(w.started)
-		if result == acked {
-			me.acknowledge(ack{n: me.last, start: start, at: end})
-			w.rest(ctx, end+w.options.Pace)
-			continue
-		}
-		me.record(attempt{n: me.last, start: start, end: end, outcome: result, err: err})
-		w.hangUp(ctx, conn)
-		conn = nil
-		w.rest(ctx, start+w.options.Retry)
 	}
+	me.last++
+	result, err := w.write(ctx, conn, me.id, me.last)
+	end := time.Since(w.started)
+	if result == acked {
+		me.acknowledge(ack{n: me.last, start: start, at: end})
+		w.gate.RUnlock()
+		w.rest(ctx, end+w.options.Pace)
+		return conn
+	}
+	me.record(attempt{n: me.last, start: start, end: end, outcome: result, err: err})
+	w.hangUp(ctx, conn)
+	w.gate.RUnlock()
+	w.rest(ctx, start+w.options.Retry)
+	return nil
 }
 
 // open connects to where the source says. The first session of a run also
 // reads which numbers are taken, and makes the writer's balance row.
-func (w *Writers) open(ctx context.Context, me *writer, isFirst bool) (*pgx.Conn, error) {
+func (w *Writers) open(ctx context.Context, me *writer) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.options.ConnectTimeout)
 	defer cancel()
 	url, err := w.address.get(ctx)
@@ -99,7 +106,7 @@ func (w *Writers) open(ctx context.Context, me *writer, isFirst bool) (*pgx.Conn
 	if me.id == 0 && !w.options.AllSynchronous {
 		_, err = conn.Exec(ctx, "set synchronous_commit = off")
 	}
-	if err == nil && isFirst {
+	if err == nil && me.first == 0 {
 		err = me.prepare(ctx, conn)
 	}
 	if err != nil {

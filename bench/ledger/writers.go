@@ -16,6 +16,8 @@ type Writers struct {
 	writers []*writer
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the last writer has ended
+
+	gate sync.RWMutex // a writer holds it for each attempt, a pause for all its length
 }
 
 // Start sets n writers to work, numbered from 0, until Stop or until ctx ends.
@@ -51,6 +53,15 @@ func (w *Writers) Stop() Report {
 	<-w.done
 	return w.Between(w.started, time.Now())
 }
+
+// Pause lets each writer finish its attempt and returns when all of them rest.
+// Resume must follow, also before Stop. The books go on: a pause is a gap like any other to a
+// Report whose stretch it lies in.
+func (w *Writers) Pause() { w.gate.Lock() }
+
+// Resume ends a Pause. The source is asked again, and the sessions that ended
+// meanwhile count as refused.
+func (w *Writers) Resume() { w.gate.Unlock() }
 
 // WaitForCommits returns when every writer has had k commits acknowledged that
 // it began after this call: what is known then is that all of them write. When
