@@ -39,7 +39,7 @@ func RailOf(ctx context.Context, q Querier, userID int64) (Rail, error) {
 	}
 	running, err := many[RunningOperation](ctx, q, `
 		select o.id, o.kind, o.state, d.name as database_name, o.reason, o.needs_person,
-			coalesce(s.detail, '') as step_detail, coalesce(s.position, 0) as step, coalesce(n.steps, 0)::int as steps
+			coalesce(s.detail, '') as step_detail, coalesce(s.position + 1, 0) as step, coalesce(n.steps, 0)::int as steps
 		from operations o join databases d on d.id = o.database_id
 		left join lateral (select position, detail from operation_steps s
 			where s.operation_id = o.id and s.state in ('running', 'done', 'failed') order by s.position desc limit 1) s on true
