@@ -19,14 +19,17 @@ type NewNotice struct {
 }
 
 // CreateNotice puts a notice into the feed and returns its id. An operation's
-// second notice of the same kind about the same database is the first one
-// again, with the first one's text: a step may run twice.
+// second notice of the same kind about the same database in one run is the
+// first one again, with the first one's text: a step may run twice. A retry is
+// another run.
 func CreateNotice(ctx context.Context, q Querier, n NewNotice) (int64, error) {
 	if n.Level == "" {
 		n.Level = "info"
 	}
 	return value[int64](ctx, q, nil, `with known as (
-			select id from notices where operation_id = $5 and kind = $1 and database_id is not distinct from $3 limit 1),
+			select n.id from notices n join operations o on o.id = n.operation_id
+			where n.operation_id = $5 and n.kind = $1 and n.database_id is not distinct from $3
+				and n.at >= coalesce(o.started_at, o.requested_at) limit 1),
 		added as (
 			insert into notices (kind, level, database_id, app_id, operation_id, subject, body)
 			select $1, $2, $3, $4, $5, $6, $7 where not exists (select from known) returning id),
