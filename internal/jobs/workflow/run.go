@@ -27,6 +27,7 @@ type Attempt struct {
 	store    Store
 	lease    Lease
 	position int
+	reason   string
 	// canceller is who asked to cancel, kept fresh from the side so that the
 	// stretch of downtime pays no query for it.
 	canceller atomic.Pointer[string]
@@ -36,6 +37,9 @@ type Attempt struct {
 func (a *Attempt) Detail(format string, args ...any) {
 	a.recorder.detail(a.position, fmt.Sprintf(format, args...))
 }
+
+// Reason is why the operation is being put back; "" while it goes forward.
+func (a *Attempt) Reason() string { return a.reason }
 
 // InTx runs fn in a transaction of the control database that only commits while
 // this attempt is the newest.
@@ -53,6 +57,16 @@ func (a *Attempt) StartedAt(name string) *time.Time {
 	for i := range a.recorder.steps {
 		if s := a.recorder.state(i); s.Name == name {
 			return s.StartedAt
+		}
+	}
+	return nil
+}
+
+// FinishedAt is when the named step ended, over all attempts; nil if it has not.
+func (a *Attempt) FinishedAt(name string) *time.Time {
+	for i := range a.recorder.steps {
+		if s := a.recorder.state(i); s.Name == name {
+			return s.FinishedAt
 		}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 // fails is tried again. The first thing recorded is that it undoes, so that no
 // later attempt goes forward again.
 func (r *run[S]) undo(ctx context.Context, reason string) error {
+	r.a.reason = reason
 	if err := r.a.recorder.save(ctx, Changes{State: platform.OperationUndoing, Reason: &reason}); err != nil {
 		return err
 	}
