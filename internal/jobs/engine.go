@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 
+	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
 
 	"github.com/jackc/pgx/v5"
@@ -40,10 +41,16 @@ type Engine interface {
 	// Fence writes the file that makes every later start a start in recovery,
 	// without a leader to stream from, and syncs it. It does not stop s.
 	Fence(ctx context.Context, epoch int64, s engine.Server) error
-	// StopForSwitch sends the fast stop and returns as soon as the control file
-	// says "shut down", while the last processes may still be sending WAL.
-	StopForSwitch(ctx context.Context, epoch int64, s engine.Server) (engine.ControlData, error)
-	// EndAll ends whatever is left of a stopped server and proves it gone.
+	// PrepareStop opens the connection that StopForSwitch asks its one question
+	// on: call it before the outage, which is a few ms shorter then. It changes nothing.
+	PrepareStop(ctx context.Context, s engine.Server) error
+	// StopForSwitch ends every walsender but that of keepSlot (the candidate's
+	// slot on s: a frozen other follower must not hold the stop), sends the fast
+	// stop and returns as soon as the control file says "shut down", while the
+	// last processes may still be sending WAL.
+	StopForSwitch(ctx context.Context, epoch int64, s engine.Server, keepSlot string) (engine.ControlData, error)
+	// EndAll proves by pg_controldata (under way since StopForSwitch) that s was
+	// shut down, ends whatever is left of it and proves that gone.
 	EndAll(ctx context.Context, epoch int64, s engine.Server) error
 	// Kill is the fence for a sick server: SIGKILL to every process of the
 	// directory, proven gone, then the file. An error means: do not promote.
@@ -56,10 +63,7 @@ type Engine interface {
 	// happen: true when s is proven in recovery, false when it already left it.
 	WithdrawPromotion(ctx context.Context, epoch int64, s engine.Server) (inRecovery bool, err error)
 	// EndOfWAL reads the end of the last record in a stopped server's directory.
-	EndOfWAL(ctx context.Context, s engine.Server, from engine.ControlData) (lsn string, err error)
-	// Reconfigure writes the settings that follow from s.Plan and reloads or,
-	// where a setting needs it, returns restart = true.
-	Reconfigure(ctx context.Context, epoch int64, s engine.Server) (restart bool, err error)
+	EndOfWAL(ctx context.Context, s engine.Server, from engine.ControlData) (platform.LSN, error)
 	// Destroy stops s and removes its files.
 	Destroy(ctx context.Context, epoch int64, s engine.Server) error
 

@@ -1,0 +1,201 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+)
+
+const (
+	startTimeout = 60 * time.Second
+	startPoll    = 2 * time.Millisecond
+	startLines   = 20 // of the log in a StartError
+)
+
+// Start starts s, in recovery where the mark or standby.signal says so, and
+// returns when it answers. It is nil for a server that runs already. The error
+// is an *engine.StartError when the server ends or does not answer within 60 s
+// (it is left to go on then, a next Start waits again), and Unavailable when a
+// stranger has the port.
+func (e *Engine) Start(ctx context.Context, epoch int64, s engine.Server) error {
+	c, err := e.cluster(s)
+	if err != nil {
+		return err
+	}
+	return e.act(ctx, epoch, c, func() error { return e.startServer(ctx, s, c) })
+}
+
+func (e *Engine) startServer(ctx context.Context, s engine.Server, c cluster) error {
+	if err := c.mustBeComplete(); err != nil {
+		return err
+	}
+	if pid := e.postmaster(c); pid == 0 {
+		if s.Fenced {
+			if err := e.fence(c); err != nil {
+				return err
+			}
+		}
+		if err := e.writeSettings(c); err != nil {
+			return err
+		}
+		// A promotion asked of an earlier life is over: PostgreSQL forgets it
+		// at its start. Only a server in recovery can be asked anew.
+		if exists(c.path(standbyFile)) {
+			if err := removeFile(c.requested()); err != nil {
+				return err
+			}
+		}
+	}
+	return e.start(ctx, s.ID, c)
+}
+
+// start is Start for a cluster whose files are in order.
+func (e *Engine) start(ctx context.Context, id int64, c cluster, extra ...string) error {
+	deadline := time.Now().Add(startTimeout)
+	for {
+		pid := e.postmaster(c)
+		if pid == 0 {
+			break
+		}
+		lock, _ := readLockFile(c.path("postmaster.pid"))
+		if lock.status != "stopping" {
+			return e.awaitReady(ctx, id, c, pid, nil, 0, deadline)
+		}
+		if err := e.awaitStopped(ctx, c, pid, deadline); err != nil {
+			return err
+		}
+	}
+	e.dropProof(id)
+	// Backends can outlive a postmaster that was killed, and go on writing.
+	if err := e.endAll(ctx, c, 0); err != nil {
+		return err
+	}
+	if err := e.removeStaleLocks(c); err != nil {
+		return err
+	}
+	if err := c.portIsFree(); err != nil {
+		return err
+	}
+	if err := trimLog(c.logPath()); err != nil {
+		return err
+	}
+	return e.spawn(ctx, id, c, deadline, extra)
+}
+
+func (e *Engine) spawn(ctx context.Context, id int64, c cluster, deadline time.Time, extra []string) error {
+	path, err := e.program(c.major, "postgres")
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(c.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	info, err := log.Stat()
+	if err != nil {
+		return err
+	}
+	if err := c.recordStart(); err != nil {
+		return err
+	}
+	// Not bound to ctx: the server must outlive the operation and this program.
+	cmd := e.command(context.WithoutCancel(ctx), path, c.arguments(extra...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start of %s: %w", c.name, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		// Reaped, so that no zombie stays; how it ended is in its log.
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	return e.awaitReady(ctx, id, c, cmd.Process.Pid, ended, info.Size(), deadline)
+}
+
+// awaitReady polls postmaster.pid, in which the postmaster says when it takes
+// connections: no connection attempt is spent on it.
+func (e *Engine) awaitReady(ctx context.Context, id int64, c cluster, pid int, ended <-chan struct{}, logFrom int64, deadline time.Time) error {
+	ticker := time.NewTicker(startPoll)
+	defer ticker.Stop()
+	for {
+		lock, ok := readLockFile(c.path("postmaster.pid"))
+		if ok && lock.pid == pid && lock.status == "ready" {
+			return nil
+		}
+		gone := time.Now().After(deadline)
+		select {
+		case <-ended:
+			gone = true
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+			gone = gone || ended == nil && e.postmaster(c) != pid
+		}
+		if gone {
+			return c.startError(id, logFrom)
+		}
+	}
+}
+
+func (c cluster) startError(id int64, logFrom int64) error {
+	log := c.log(logFrom, startLines)
+	if strings.Contains(log, "Address already in use") {
+		return c.portTaken(errors.New(lastLines(log, 1)))
+	}
+	return &engine.StartError{ServerID: id, Log: log}
+}
+
+func (e *Engine) awaitStopped(ctx context.Context, c cluster, pid int, deadline time.Time) error {
+	p, err := openProcess(pid, c.data)
+	if err != nil || p == nil {
+		return err
+	}
+	defer p.close()
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	if err := p.wait(ctx); err != nil {
+		return fmt.Errorf("%s is still stopping: %w", c.name, err)
+	}
+	return nil
+}
+
+// portIsFree says in a sentence that a stranger has the port. It is the
+// server's for its whole life: no other one is taken in its place.
+func (c cluster) portIsFree() error {
+	if c.host == "" {
+		return nil
+	}
+	err := canBind(c.host, c.port)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return c.portTaken(err)
+	}
+	if err != nil {
+		return platform.Unavailable(err, "%s cannot listen on %s port %d. Check CHANGEOVER_DATABASE_HOST.", c.title(), c.host, c.port)
+	}
+	return nil
+}
+
+func (c cluster) portTaken(err error) error {
+	return platform.Unavailable(err, "Port %d on %s belongs to %s, but another program has taken it. End that program, then try again.", c.port, c.host, c.name)
+}
+
+func (c cluster) title() string { return strings.ToUpper(c.name[:1]) + c.name[1:] }
+
+func canBind(host string, port int) error {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
