@@ -143,7 +143,7 @@ func insertAttachment(ctx context.Context, tx pgx.Tx, appID, databaseID int64, n
 	return one[platform.Attachment](ctx, tx, nil, `with t as (
 			insert into attachments (app_id, database_id, name) values ($1, $2, $3) returning *)
 		select `+attachmentColumns+` from t join apps a on a.id = t.app_id join databases d on d.id = t.database_id,
-			pg_notify('live', 'app:' || $1::bigint), pg_notify('live', 'database:' || $2::bigint)`, appID, databaseID, name)
+			pg_notify('live', 'app:' || $1::bigint) told_app, pg_notify('live', 'database:' || $2::bigint) told_database`, appID, databaseID, name)
 }
 
 // refuseReadOnly keeps an app from having a DATABASE_URL that takes no writes.

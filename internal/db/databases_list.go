@@ -27,6 +27,8 @@ type OpenOperation struct {
 	Kind  platform.OperationKind
 	State platform.OperationState
 	Step  string // empty before the first one runs
+	// NeedsPerson is set when it cannot go on by itself.
+	NeedsPerson bool
 }
 
 // DatabaseFilter narrows the list. The zero value is every database that is
@@ -51,6 +53,7 @@ type databaseListRow struct {
 	OperationKind  string
 	OperationState string
 	OperationStep  string
+	OperationStuck bool
 }
 
 // ListDatabases is the databases by app and name, leaders before the followers
@@ -63,7 +66,7 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 			coalesce(f.followers, 0) as follower_count,
 			coalesce(t.names, '{}') as attachments,
 			o.id as operation_id, coalesce(o.kind, '') as operation_kind, coalesce(o.state, '') as operation_state,
-			coalesce(st.name, '') as operation_step
+			coalesce(st.name, '') as operation_step, coalesce(o.needs_person, false) as operation_stuck
 		from databases d
 		join apps a on a.id = d.app_id
 		left join servers v on v.id = d.server_id
@@ -96,7 +99,7 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 		if r.OperationID != nil {
 			list[i].Operation = &OpenOperation{
 				ID: *r.OperationID, Kind: platform.OperationKind(r.OperationKind),
-				State: platform.OperationState(r.OperationState), Step: r.OperationStep,
+				State: platform.OperationState(r.OperationState), Step: r.OperationStep, NeedsPerson: r.OperationStuck,
 			}
 		}
 	}

@@ -288,3 +288,16 @@ func ReopenOperation(ctx context.Context, tx pgx.Tx, id int64) (platform.Operati
 	}
 	return op, notifyOperation(ctx, tx, op)
 }
+
+// NextEpoch is a new epoch for an act on a server outside any operation.
+func NextEpoch(ctx context.Context, q Querier) (int64, error) {
+	return value[int64](ctx, q, nil, `select nextval('epochs')`)
+}
+
+// UnclaimedServers are the servers that should run and that no open operation
+// holds, oldest first.
+func UnclaimedServers(ctx context.Context, q Querier) ([]platform.Server, error) {
+	return many[platform.Server](ctx, q, `select `+serverColumns+` from servers
+		where state = 'running' and destroyed_at is null
+		and not exists (select from operation_claims c where c.database_id = servers.database_id) order by id`)
+}

@@ -1,0 +1,157 @@
+package db_test
+
+import (
+	"fmt"
+	"testing"
+
+	"changeover/internal/db"
+	"changeover/internal/db/dbtest"
+	"changeover/internal/platform"
+)
+
+func TestNotices(t *testing.T) {
+	pool := dbtest.New(t)
+	ctx := t.Context()
+	chef, waiter := dbtest.User(t, pool, "chef@example.com"), dbtest.User(t, pool, "waiter@example.com")
+	app := dbtest.App(t, pool, "sushi")
+	d := dbtest.Database(t, pool, app.ID, 20000)
+	heard := listen(t, pool)
+	first := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "ready", Level: "ok", DatabaseID: &d.ID, AppID: &app.ID, Subject: "It is ready", Body: "Use it."}))(t)
+	if a, b := <-heard, <-heard; a != db.LiveNotice(first) || b != db.LiveRail {
+		t.Errorf("heard %s, %s", a, b)
+	}
+	second := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "hint", Subject: "Hint", Body: "Do something."}))(t)
+
+	n := must(db.NoticeByID(ctx, pool, chef.ID, first))(t)
+	if n.DatabaseName != d.Name || n.AppName != "sushi" || n.Level != "ok" || n.Read || n.Subject != "It is ready" || n.Body != "Use it." {
+		t.Errorf("notice %+v", n)
+	}
+	for _, c := range []struct {
+		f    db.NoticeFilter
+		want []int64
+	}{
+		{db.NoticeFilter{}, []int64{second, first}},
+		{db.NoticeFilter{DatabaseID: d.ID}, []int64{first}},
+		{db.NoticeFilter{AppID: app.ID}, []int64{first}},
+		{db.NoticeFilter{OperationID: 7}, nil},
+		{db.NoticeFilter{Level: "info"}, []int64{second}},
+		{db.NoticeFilter{BeforeID: second}, []int64{first}},
+		{db.NoticeFilter{Limit: 1}, []int64{second}},
+	} {
+		var got []int64
+		for _, n := range must(db.ListNotices(ctx, pool, chef.ID, c.f))(t) {
+			got = append(got, n.ID)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%+v gives %v, want %v", c.f, got, c.want)
+		}
+	}
+	unread := func(u db.User) int { return must(db.UnreadNotices(ctx, pool, u.ID))(t) }
+	for range 2 {
+		noError(t, db.SetNoticeRead(ctx, pool, chef.ID, first, true))
+	}
+	if unread(chef) != 1 || unread(waiter) != 2 || !must(db.NoticeByID(ctx, pool, chef.ID, first))(t).Read {
+		t.Errorf("unread: chef %d, waiter %d", unread(chef), unread(waiter))
+	}
+	if list := must(db.ListNotices(ctx, pool, chef.ID, db.NoticeFilter{UnreadOnly: true}))(t); len(list) != 1 || list[0].ID != second {
+		t.Errorf("unread %+v", list)
+	}
+	noError(t, db.SetNoticeRead(ctx, pool, chef.ID, first, false))
+	if unread(chef) != 2 {
+		t.Errorf("unread again: %d", unread(chef))
+	}
+	for range 2 {
+		noError(t, db.MarkAllNoticesRead(ctx, pool, chef.ID))
+	}
+	if unread(chef) != 0 || unread(waiter) != 2 {
+		t.Errorf("all read: chef %d, waiter %d", unread(chef), unread(waiter))
+	}
+	wantSentence(t, db.SetNoticeRead(ctx, pool, chef.ID, 99, true), platform.KindNotFound, "", "no such notice")
+	_, err := db.NoticeByID(ctx, pool, chef.ID, 99)
+	wantSentence(t, err, platform.KindNotFound, "", "no such notice")
+}
+
+// A step may run twice and gives one notice; a retry of the operation is a run
+// of its own and gives another.
+func TestNoticeOfAStepThatRunsTwice(t *testing.T) {
+	pool := dbtest.New(t)
+	ctx := t.Context()
+	app := dbtest.App(t, pool, "sushi")
+	d := dbtest.Database(t, pool, app.ID, 20000)
+	op := operation(t, pool, platform.Unfollow, d.ID)
+	begin := func() { must(db.BeginAttempt(ctx, pool, op))(t) }
+	write := func(kind string) int64 {
+		return must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: kind, DatabaseID: &d.ID, OperationID: &op, Subject: "s", Body: "b"}))(t)
+	}
+	begin()
+	a, b, c := write("undone"), write("undone"), write("other")
+	if a != b || a == c {
+		t.Errorf("notices %d, %d, %d", a, b, c)
+	}
+	begin() // another runner, the same run
+	if again := write("undone"); again != a {
+		t.Errorf("the second runner wrote %d", again)
+	}
+	_, err := pool.Exec(ctx, `update operations set started_at = null where id = $1`, op) // as a retry does
+	noError(t, err)
+	begin()
+	if again := write("undone"); again == a {
+		t.Error("the retry's notice was swallowed")
+	}
+}
+
+func TestAudit(t *testing.T) {
+	pool := dbtest.New(t)
+	ctx := t.Context()
+	for i := range 5 {
+		noError(t, db.AddAudit(ctx, pool, db.AuditEntry{
+			Actor: "chef", Action: "POST /apps", Subject: fmt.Sprintf("app-%d", i), Outcome: db.AuditDone, IP: "127.0.0.1",
+		}))
+	}
+	noError(t, db.AddAudit(ctx, pool, db.AuditEntry{Actor: "waiter", Action: "POST /sign-in", Outcome: db.AuditRefused, Detail: "100% wrong"}))
+	for _, c := range []struct {
+		f    db.AuditFilter
+		want int
+	}{
+		{db.AuditFilter{}, 6}, {db.AuditFilter{Actor: "chef"}, 5}, {db.AuditFilter{Outcome: db.AuditRefused}, 1},
+		{db.AuditFilter{Subject: "app-3"}, 1}, {db.AuditFilter{Text: "SIGN"}, 1}, {db.AuditFilter{Text: "100%"}, 1},
+		{db.AuditFilter{Text: "%"}, 1}, {db.AuditFilter{Limit: 4}, 4},
+	} {
+		if got := must(db.ListAudit(ctx, pool, c.f))(t); len(got) != c.want {
+			t.Errorf("%+v gives %d, want %d", c.f, len(got), c.want)
+		}
+	}
+	page := must(db.ListAudit(ctx, pool, db.AuditFilter{Limit: 4}))(t)
+	rest := must(db.ListAudit(ctx, pool, db.AuditFilter{BeforeID: page[3].ID}))(t)
+	if page[0].Actor != "waiter" || len(rest) != 2 || rest[1].Subject != "app-0" || rest[1].IP != "127.0.0.1" || rest[1].At.IsZero() {
+		t.Errorf("pages %+v and %+v", page, rest)
+	}
+}
+
+func TestSearch(t *testing.T) {
+	pool := dbtest.New(t)
+	ctx := t.Context()
+	app, other := dbtest.App(t, pool, "sushi"), dbtest.App(t, pool, "best-sushi")
+	d := dbtest.Database(t, pool, app.ID, 20000)
+	gone := dbtest.Database(t, pool, app.ID, 20001)
+	noError(t, db.SetDatabaseDestroyed(ctx, pool, gone.ID))
+	find := func(text string, limit int) []db.SearchHit { return must(db.Search(ctx, pool, text, limit))(t) }
+	hits := find(" SUSHI ", 0)
+	if len(hits) != 3 || hits[0].ID != app.ID || hits[1].ID != other.ID || hits[2].ID != d.ID {
+		t.Fatalf("found %+v", hits)
+	}
+	if h := hits[2]; h != (db.SearchHit{Kind: "database", ID: d.ID, Name: d.Name, Plan: "standard-0", State: "available", AppName: "sushi"}) {
+		t.Errorf("database %+v", h)
+	}
+	if h := find(d.Name[3:], 0); len(h) != 1 || h[0].ID != d.ID {
+		t.Errorf("by part: %+v", h)
+	}
+	for _, text := range []string{"", "  ", "%", "_", `\`, "nothing-like-this", gone.Name} {
+		if h := find(text, 0); len(h) != 0 {
+			t.Errorf("%q found %+v", text, h)
+		}
+	}
+	if h := find("sushi", 1); len(h) != 1 {
+		t.Errorf("a limit of 1 found %+v", h)
+	}
+}
