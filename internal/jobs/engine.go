@@ -47,10 +47,10 @@ type Engine interface {
 	// StopForSwitch ends every walsender but that of keepSlot (the candidate's
 	// slot on s: a frozen other follower must not hold the stop), sends the fast
 	// stop and returns as soon as the control file says "shut down", while the
-	// last processes may still be sending WAL.
-	StopForSwitch(ctx context.Context, epoch int64, s engine.Server, keepSlot string) (engine.ControlData, error)
-	// EndAll proves by pg_controldata (under way since StopForSwitch) that s was
-	// shut down, ends whatever is left of it and proves that gone.
+	// last processes may still be sending WAL. proof waits for pg_controldata's own
+	// word, which is under way then: call it before the point of no return.
+	StopForSwitch(ctx context.Context, epoch int64, s engine.Server, keepSlot string) (control engine.ControlData, proof engine.Proof, err error)
+	// EndAll ends whatever is left of a stopped server and proves it gone.
 	EndAll(ctx context.Context, epoch int64, s engine.Server) error
 	// Kill is the fence for a sick server: SIGKILL to every process of the
 	// directory, proven gone, then the file. An error means: do not promote.

@@ -58,7 +58,6 @@ type Engine struct {
 
 	mu       sync.Mutex
 	prepared map[int64]*pgx.Conn // admin connections opened by PrepareStop
-	proofs   map[int64]*proof    // of servers that StopForSwitch stopped
 }
 
 // Open looks at the machine and prepares the state directory. The error is a
@@ -79,7 +78,7 @@ func Open(config Config) (*Engine, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{log: config.Logger, prepared: map[int64]*pgx.Conn{}, proofs: map[int64]*proof{}}
+	e := &Engine{log: config.Logger, prepared: map[int64]*pgx.Conn{}}
 	var err error
 	if e.owner, err = databaseOwner(); err != nil {
 		return nil, err

@@ -74,7 +74,6 @@ func (e *Engine) start(ctx context.Context, id int64, c cluster, extra ...string
 			return err
 		}
 	}
-	e.dropProof(id)
 	// Backends can outlive a postmaster that was killed, and go on writing.
 	if err := e.endAll(ctx, c, 0); err != nil {
 		return err

@@ -70,24 +70,46 @@ func (e *Engine) takePrepared(id int64, only *pgx.Conn) *pgx.Conn {
 // says "shut down", while the last processes may still be sending WAL to the
 // follower that streams through keepSlot. Every other walsender is ended at
 // once: a frozen one would keep the shutdown checkpoint from being written.
-// What it returns is our own quick reading; pg_controldata's is under way, and
-// EndAll judges by that. For a server that is shut down already it only reads.
-func (e *Engine) StopForSwitch(ctx context.Context, epoch int64, s engine.Server, keepSlot string) (engine.ControlData, error) {
+// control is our own quick reading; proof waits for pg_controldata's, which is
+// under way. For a server that is shut down already it only reads.
+func (e *Engine) StopForSwitch(ctx context.Context, epoch int64, s engine.Server, keepSlot string) (control engine.ControlData, proof engine.Proof, err error) {
 	c, err := e.cluster(s)
 	if err != nil {
-		return engine.ControlData{}, err
+		return engine.ControlData{}, nil, err
 	}
-	var control engine.ControlData
 	err = e.act(ctx, epoch, c, func() error {
 		if err := c.mustBeComplete(); err != nil {
 			return err
 		}
-		if control, err = e.stopForSwitch(ctx, s, c, keepSlot); err == nil {
-			e.beginProof(ctx, s.ID, c)
-		}
+		control, err = e.stopForSwitch(ctx, s, c, keepSlot)
 		return err
 	})
-	return control, err
+	if err != nil {
+		return engine.ControlData{}, nil, err
+	}
+	return control, e.prove(ctx, c), nil
+}
+
+// prove runs pg_controldata beside the caller.
+func (e *Engine) prove(ctx context.Context, c cluster) engine.Proof {
+	var control engine.ControlData
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		control, err = e.controlData(context.WithoutCancel(ctx), c)
+		if err == nil && control.State != engine.ShutDown {
+			err = platform.Conflict("%s is not shut down: pg_controldata says %s.", c.title(), control.State)
+		}
+	}()
+	return func(ctx context.Context) (engine.ControlData, error) {
+		select {
+		case <-done:
+			return control, err
+		case <-ctx.Done():
+			return engine.ControlData{}, ctx.Err()
+		}
+	}
 }
 
 func (e *Engine) stopForSwitch(ctx context.Context, s engine.Server, c cluster, keepSlot string) (engine.ControlData, error) {
@@ -198,4 +220,3 @@ func closeQuickly(conn *pgx.Conn) {
 	defer cancel()
 	_ = conn.Close(ctx)
 }
-
