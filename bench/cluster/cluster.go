@@ -82,7 +82,8 @@ func unprivileged() (*syscall.Credential, error) {
 func (p Programs) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = "/"
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "PG") }), "LC_ALL=C")
+	// libpq looks into the home directory, and root's is closed to others.
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "PG") }), "LC_ALL=C", "HOME=/")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.Credential}
 	return cmd
 }
@@ -101,10 +102,7 @@ func (p Programs) MakeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if p.Credential == nil {
-		return nil
-	}
-	return os.Chown(dir, int(p.Credential.Uid), int(p.Credential.Gid))
+	return p.Own(dir)
 }
 
 // Cluster is one server. Its superuser is postgres over the Unix socket.

@@ -59,10 +59,8 @@ func (c *Cluster) append(name, text string) error {
 	if _, err := f.WriteString(text); err != nil {
 		return err
 	}
-	if c.Credential != nil {
-		if err := f.Chown(int(c.Credential.Uid), int(c.Credential.Gid)); err != nil {
-			return err
-		}
+	if err := c.Own(path); err != nil {
+		return err
 	}
 	return f.Close()
 }

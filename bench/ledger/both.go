@@ -28,12 +28,12 @@ type side struct {
 // span is one accepted write: it happened at some moment inside.
 type span struct{ start, end time.Duration }
 
-// WatchBoth begins to try both servers, every so often (2 ms when 0), until
+// WatchBoth begins to try both servers, every so often (5 ms when 0), until
 // Stop or until ctx ends. A session that a server ends is opened again at once,
 // and so is one to a server that was down.
 func WatchBoth(ctx context.Context, oldURL, newURL string, every time.Duration) *TwoWritable {
 	if every == 0 {
-		every = 2 * time.Millisecond
+		every = 5 * time.Millisecond
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &TwoWritable{started: time.Now(), cancel: cancel}

@@ -39,9 +39,14 @@ type Options struct {
 	// Pace is how long a writer rests after each acknowledged commit; 0 means
 	// that it writes as fast as the server answers.
 	Pace time.Duration
-	// Retry is the least time between the beginnings of two attempts of a writer
-	// after an error, and between two questions to the source; 5 ms when 0.
+	// Retry is how often the source is asked after an error, and the least time
+	// between the beginnings of two attempts of a writer; 5 ms when 0.
 	Retry time.Duration
+	// Reconnect is how long a writer waits before it tries once more at a URL
+	// where it was refused; a new URL it tries at once. 25 ms when 0: a server
+	// that stops answers each attempt with a process and a TLS handshake, and
+	// eight writers that ask all the time would be what the stop waits for.
+	Reconnect time.Duration
 	// ConnectTimeout ends an attempt to connect; 2 s when 0.
 	ConnectTimeout time.Duration
 	// AnswerTimeout ends a transaction that gets no answer, whose outcome is
@@ -56,6 +61,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Retry == 0 {
 		o.Retry = 5 * time.Millisecond
+	}
+	if o.Reconnect == 0 {
+		o.Reconnect = 25 * time.Millisecond
 	}
 	if o.ConnectTimeout == 0 {
 		o.ConnectTimeout = 2 * time.Second

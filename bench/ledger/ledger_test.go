@@ -117,7 +117,7 @@ func TestWritersSurviveRestarts(t *testing.T) {
 	if report.Refused == 0 || report.Failed != 0 {
 		t.Errorf("refused %d, failed %d %v", report.Refused, report.Failed, report.Errors)
 	}
-	if report.FirstRefusedAt.Before(before) || report.LongestSilence <= 0 ||
+	if report.AcceptedAgainAt.Before(before) || report.FirstRefusedAt.IsZero() || report.LongestSilence <= 0 ||
 		report.LongestGap < report.LongestSilence || report.LongestGapAt.Add(report.LongestGap).Before(before) {
 		t.Errorf("the gap is not where the restart was: %+v", report)
 	}

@@ -40,6 +40,9 @@ type writer struct {
 	id   int
 	last int64 // the highest n that was there before, or was used
 
+	url   string        // where it connected last, or tried to
+	tried time.Duration // when it began to
+
 	mu       sync.Mutex
 	first    int64 // n of the first transaction of this run
 	acks     []ack
@@ -65,8 +68,8 @@ func (w *Writers) attempt(ctx context.Context, me *writer, conn *pgx.Conn) *pgx.
 	start := time.Since(w.started)
 	if conn == nil {
 		var err error
-		if conn, err = w.open(ctx, me); err != nil {
-			if ctx.Err() == nil {
+		if conn, err = w.open(ctx, me, start); err != nil {
+			if ctx.Err() == nil && !errors.Is(err, errTooSoon) {
 				me.record(attempt{start: start, end: time.Since(w.started), outcome: refused, err: err})
 			}
 			w.gate.RUnlock()
@@ -90,15 +93,22 @@ func (w *Writers) attempt(ctx context.Context, me *writer, conn *pgx.Conn) *pgx.
 	return nil
 }
 
+// errTooSoon means that nothing was tried: the URL is still the one that refused.
+var errTooSoon = errors.New("the URL has not changed")
+
 // open connects to where the source says. The first session of a run also
 // reads which numbers are taken, and makes the writer's balance row.
-func (w *Writers) open(ctx context.Context, me *writer) (*pgx.Conn, error) {
+func (w *Writers) open(ctx context.Context, me *writer, now time.Duration) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.options.ConnectTimeout)
 	defer cancel()
 	url, err := w.address.get(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if url == me.url && now-me.tried < w.options.Reconnect {
+		return nil, errTooSoon
+	}
+	me.url, me.tried = url, now
 	conn, err := connect(ctx, url)
 	if err != nil {
 		return nil, err
