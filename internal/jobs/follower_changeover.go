@@ -1,0 +1,281 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/jobs/workflow"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+	"changeover/internal/platform/postgres"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// followerChangeover makes a follower the leader: docs/follower-changeover.md
+// tells it step by step, under the same titles. The order is safety 2.
+func followerChangeover(deadline time.Duration) []workflow.Step[*changeover] {
+	return []workflow.Step[*changeover]{
+		{Name: "check", Title: "Check before starting", Do: (*changeover).check},
+		{Name: "reserve_server", Title: "Reserve a port and a place on disk", Do: (*changeover).reserveServer, Undo: (*changeover).keepOrDiscard},
+		{Name: "copy_leader", Title: "Copy the leader", Do: (*changeover).copyLeader},
+		{Name: "start_follower", Title: "Start the follower", Do: (*changeover).startFollower},
+		{Name: "attach", Title: "Set the follower's config var", Do: (*changeover).attach},
+		{Name: "wait_until_caught_up", Title: "Wait until it has caught up", Do: (*changeover).waitUntilCaughtUp},
+		{Name: "turn_on_maintenance", Title: "Turn on maintenance mode", Do: (*changeover).turnOnMaintenance, Undo: (*changeover).turnOffMaintenance},
+		{Name: "scale_down", Title: "Scale down", Do: (*changeover).scaleDown, Undo: (*changeover).scaleUp},
+		{Name: "prepare_switch", Title: "Prepare the switch", Do: (*changeover).prepareSwitch, Undo: (*changeover).openOldLeader},
+		// A pool is paused here, before the fence, and resumed last (safety 2).
+		{Name: "fence_writes", Title: "Fence the old leader", Downtime: true, Deadline: deadline, Do: (*changeover).fenceWrites, Undo: (*changeover).openOldLeader},
+		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", Downtime: true, Do: (*changeover).waitUntilZeroBehind},
+		{Name: "unfollow", Title: "Unfollow", Downtime: true, NoReturn: true, Do: (*changeover).unfollow},
+		{Name: "check_writable", Title: "Check that it is out of recovery", Downtime: true, Do: (*changeover).checkWritable},
+		{Name: "promote", Title: "Promote it to DATABASE_URL", Downtime: true, Do: (*changeover).promote},
+		{Name: "scale_up", Title: "Scale up", Do: (*changeover).scaleUp},
+		{Name: "turn_off_maintenance", Title: "Turn off maintenance mode", Do: (*changeover).turnOffMaintenance},
+		{Name: "prove", Title: "Prove that nothing is missing", Do: (*changeover).prove},
+		{Name: "start_old_leader", Title: "Start the old leader, fenced", Do: (*changeover).startOldLeader},
+		{Name: "refresh_statistics", Title: "Refresh the statistics", Do: (*changeover).refreshStatistics},
+	}
+}
+
+// changeover is the state of one attempt. Facts that a later step needs are in
+// the control database; what is here can be had again.
+type changeover struct {
+	*followerMaker // the follower, and how it is made where it is new
+	old            place
+	facts          db.Changeover
+	app            platform.App
+
+	leaderConn *pgx.Conn // both opened before the outage, so that they cost nothing inside
+	candidate  *pgx.Conn
+	probe      *postgres.Probe
+}
+
+func (j *Jobs) newChangeover(ctx context.Context, a *workflow.Attempt) (*changeover, error) {
+	if a.Operation.TargetID == nil || a.Operation.AppID == nil {
+		return nil, fmt.Errorf("changeover %d names no follower or no app", a.Operation.ID)
+	}
+	facts, err := db.ChangeoverOf(ctx, j.Pool, a.Operation.ID)
+	if err != nil {
+		return nil, err
+	}
+	old, err := j.place(ctx, j.Pool, a.Operation.DatabaseID)
+	if err != nil {
+		return nil, err
+	}
+	it, err := j.place(ctx, j.Pool, *a.Operation.TargetID)
+	if err != nil {
+		return nil, err
+	}
+	app, err := db.AppByID(ctx, j.Pool, *a.Operation.AppID)
+	if err != nil {
+		return nil, err
+	}
+	maker := &followerMaker{databaseMaker: &databaseMaker{a, j, it}, leader: old}
+	return &changeover{followerMaker: maker, old: old, facts: facts, app: app}, nil
+}
+
+func (c *changeover) close() {
+	for _, conn := range []*pgx.Conn{c.leaderConn, c.candidate} {
+		if conn != nil {
+			closeSoon(conn)
+		}
+	}
+	if c.probe != nil {
+		c.probe.Stop()
+	}
+}
+
+func (c *changeover) check(ctx context.Context) error {
+	checks, err := c.j.Preflight(ctx, c.old.Database.ID, c.follower(), c.it.Plan)
+	if err != nil {
+		return err
+	}
+	fine, know := 0, 0
+	for _, check := range checks {
+		switch check.State {
+		case platform.CheckStop:
+			return workflow.Abort("%s: %s", check.Title, check.Detail)
+		case platform.CheckKnow:
+			know++
+		default:
+			fine++
+		}
+	}
+	c.Detail("%d fine, %d to know", fine, know)
+	return nil
+}
+
+// follower is the id of the follower once it runs, else nil.
+func (c *changeover) follower() *int64 {
+	if !c.isMade() {
+		return nil
+	}
+	return &c.it.Database.ID
+}
+
+// keepOrDiscard keeps a follower that has caught up: it was asked for, it works,
+// and a retry needs no new one.
+func (c *changeover) keepOrDiscard(ctx context.Context) error {
+	if !c.facts.NewFollower {
+		return nil
+	}
+	it, err := c.j.place(ctx, c.j.Pool, c.it.Database.ID)
+	if err != nil {
+		return err
+	}
+	if it.Database.ReadableAt != nil {
+		return workflow.Kept("%s is kept: it follows on, and costs $%d a month until you retry or destroy it", it.Database.Name, it.Plan.MonthlyCents/100)
+	}
+	return c.discard(ctx)
+}
+
+func (c *changeover) turnOnMaintenance(ctx context.Context) error {
+	return c.InTx(ctx, func(tx pgx.Tx) error {
+		app, err := db.AppByID(ctx, tx, c.app.ID)
+		if err != nil {
+			return err
+		}
+		if err := db.SaveMaintenance(ctx, tx, c.Operation.ID, app.MaintenanceOn); err != nil {
+			return err
+		}
+		if app.MaintenanceOn {
+			c.Detail("It was on already")
+		}
+		return db.SetMaintenance(ctx, tx, c.app.ID, true)
+	})
+}
+
+// turnOffMaintenance puts maintenance mode back to what it was.
+func (c *changeover) turnOffMaintenance(ctx context.Context) error {
+	return c.InTx(ctx, func(tx pgx.Tx) error {
+		facts, err := db.ChangeoverOf(ctx, tx, c.Operation.ID)
+		if err != nil || facts.MaintenanceWasOn == nil {
+			return err
+		}
+		if *facts.MaintenanceWasOn {
+			c.Detail("It stays on, as it was before")
+		}
+		return db.SetMaintenance(ctx, tx, c.app.ID, *facts.MaintenanceWasOn)
+	})
+}
+
+func (c *changeover) scaleDown(ctx context.Context) error {
+	return c.InTx(ctx, func(tx pgx.Tx) error {
+		formation, err := db.Formation(ctx, tx, c.app.ID)
+		if err != nil {
+			return err
+		}
+		if err := db.SaveFormation(ctx, tx, c.Operation.ID, formation); err != nil {
+			return err
+		}
+		c.Detail("%s", describeFormation(formation))
+		down := make([]platform.Process, len(formation))
+		for i, p := range formation {
+			down[i] = platform.Process{Type: p.Type}
+		}
+		return db.SetFormation(ctx, tx, c.app.ID, down)
+	})
+}
+
+func (c *changeover) scaleUp(ctx context.Context) error {
+	return c.InTx(ctx, func(tx pgx.Tx) error {
+		facts, err := db.ChangeoverOf(ctx, tx, c.Operation.ID)
+		if err != nil || facts.SavedFormation == nil {
+			return err
+		}
+		c.Detail("%s", describeFormation(facts.SavedFormation))
+		return db.SetFormation(ctx, tx, c.app.ID, facts.SavedFormation)
+	})
+}
+
+func describeFormation(formation []platform.Process) string {
+	if len(formation) == 0 {
+		return "No process types"
+	}
+	text := ""
+	for i, p := range formation {
+		if i > 0 {
+			text += " "
+		}
+		text += fmt.Sprintf("%s=%d", p.Type, p.Quantity)
+	}
+	return text
+}
+
+func (c *changeover) startOldLeader(ctx context.Context) error {
+	if err := c.j.Engine.Start(ctx, c.Epoch, c.old.Server); err != nil {
+		return err
+	}
+	err := c.j.withConn(ctx, c.old, func(conn *pgx.Conn) error {
+		inRecovery, err := postgres.InRecovery(ctx, conn)
+		if err == nil && !inRecovery {
+			// Two leaders: nothing may be guessed here.
+			stopErr := c.j.Engine.Stop(ctx, c.Epoch, c.old.Server)
+			err = fmt.Errorf("the old leader %s came up writable and was stopped again (%v)", c.old.Database.Name, stopErr)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.j.dropSlot(ctx, c.old, c.it.slot()); err != nil {
+		return fmt.Errorf("drop the candidate's slot on the old leader: %w", err)
+	}
+	c.Detail("%s is read only, keeps its data and is billed until it is destroyed", c.old.Database.Name)
+	return c.InTx(ctx, func(tx pgx.Tx) error {
+		return db.SetServerState(ctx, tx, c.old.Server.ID, platform.ServerRunning)
+	})
+}
+
+func (c *changeover) refreshStatistics(ctx context.Context) error {
+	return c.j.withConn(ctx, c.it, func(conn *pgx.Conn) error {
+		if err := postgres.Analyze(ctx, conn, 10*time.Minute); err != nil {
+			// The app works without; it is told and not tried for ever.
+			c.Detail("ANALYZE did not finish: %v", err)
+			return nil
+		}
+		c.Detail("ANALYZE is done")
+		return nil
+	})
+}
+
+func (c *changeover) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
+	old, it := c.old.Database, c.it.Database
+	if state == platform.OperationUndone {
+		if err := db.ForgetSwitch(ctx, tx, c.Operation.ID); err != nil {
+			return err
+		}
+		return notify(ctx, tx, c.Attempt, "changeover_put_back", "warn", "Put back: follower changeover of "+old.Name,
+			fmt.Sprintf("The follower changeover of %s to %s was put back. %s writes to %s, on %s as before.\n\nWhy. %s\n\nWhat it means. No config var was changed by the switch.\n\nWhat to do. When the reason is gone, open the operation and retry it.",
+				old.Name, it.Name, c.app.Name, old.Name, old.Plan, c.Reason()))
+	}
+	facts, err := db.ChangeoverOf(ctx, tx, c.Operation.ID)
+	if err != nil {
+		return err
+	}
+	outage := "was not measured"
+	if facts.OutageMS != nil {
+		outage = fmt.Sprintf("was %.0f ms", *facts.OutageMS)
+	}
+	proof := ""
+	if facts.OldEndLSN != nil && facts.ForkLSN != nil {
+		proof = fmt.Sprintf("\n\nProof. The old leader's last WAL ends at %s, the new timeline begins at %s.", *facts.OldEndLSN, *facts.ForkLSN)
+	}
+	return notify(ctx, tx, c.Attempt, "changeover_done", "ok", "Completed: follower changeover of "+old.Name,
+		fmt.Sprintf("%s is now the DATABASE_URL of %s, on %s. The time in which writes were refused %s.%s\n\nWhat to do. %s is fenced and still billed. Destroy it when you no longer need it.",
+			it.Name, c.app.Name, it.Plan, outage, proof, old.Name))
+}
+
+// isFencedFor proves, without asking the old leader, that it cannot write: no
+// process of it lives, and it ended with the shutdown checkpoint that was noted.
+func (c *changeover) isFencedFor(ctx context.Context, shutdown platform.LSN) (bool, error) {
+	status, err := c.j.Engine.Status(ctx, c.old.Server)
+	if err != nil {
+		return false, err
+	}
+	return !status.Running && status.StandbySignal && status.Control.State == engine.ShutDown && status.Control.CheckpointLSN == shutdown, nil
+}

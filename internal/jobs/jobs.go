@@ -1,0 +1,163 @@
+// Package jobs owns every procedure: what an operation of each kind does, step
+// by step, and how it is started, run, reconciled and watched. It must not
+// import the web or the views.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/jobs/workflow"
+	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// Config is what the procedures work with.
+type Config struct {
+	Pool      *pgxpool.Pool
+	Engine    Engine
+	Sealer    *db.Sealer
+	Catalogue platform.Catalogue
+	Log       *slog.Logger
+	// SwitchDeadline is how long writes may be refused before everything is put
+	// back; 30 s when zero.
+	SwitchDeadline time.Duration
+	// Hook is called around every step; for tests that kill.
+	Hook workflow.Hook
+}
+
+// Jobs starts and runs operations.
+type Jobs struct {
+	Config
+	store      store
+	river      *river.Client[pgx.Tx]
+	procedures map[platform.OperationKind]procedure
+
+	running sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+// procedure is a workflow.Procedure whatever its state.
+type procedure interface {
+	Run(ctx context.Context, store workflow.Store, operationID int64, log *slog.Logger, hook workflow.Hook) error
+	Infos() []workflow.Info
+}
+
+// New makes the procedures ready. It starts nothing.
+func New(c Config) (*Jobs, error) {
+	if c.SwitchDeadline == 0 {
+		c.SwitchDeadline = 30 * time.Second
+	}
+	j := &Jobs{Config: c, store: store{c.Pool}}
+	j.procedures = j.allProcedures()
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, &operationWorker{jobs: j}); err != nil {
+		return nil, fmt.Errorf("river: %w", err)
+	}
+	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
+		Workers: workers,
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 100}},
+		Logger:  c.Log,
+		// An operation takes as long as it takes; its steps have their own
+		// deadlines. Reconcile, not River's rescue, notices a dead runner.
+		JobTimeout:  -1,
+		RetryPolicy: retrySoon{},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("river: %w", err)
+	}
+	j.river = client
+	return j, nil
+}
+
+// operationArgs hold the id and nothing else: facts live in the tables.
+type operationArgs struct {
+	OperationID int64 `json:"operation_id"`
+}
+
+// Kind is River's name for the job.
+func (operationArgs) Kind() string { return "operation" }
+
+// InsertOpts keeps a job from being given up: an operation is run until it ends.
+func (operationArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 10000} }
+
+// retrySoon retries a second later, whatever the attempt.
+type retrySoon struct{}
+
+func (retrySoon) NextRetry(*rivertype.JobRow) time.Time { return time.Now().Add(time.Second) }
+
+type operationWorker struct {
+	river.WorkerDefaults[operationArgs]
+	jobs *Jobs
+}
+
+// Work runs the operation until it ends or waits long.
+func (w *operationWorker) Work(ctx context.Context, job *river.Job[operationArgs]) error {
+	err := w.jobs.runOperation(ctx, job.Args.OperationID)
+	var snooze *workflow.Snooze
+	switch {
+	case err == nil, errors.Is(err, workflow.ErrEnded), errors.Is(err, workflow.ErrHeld), errors.Is(err, workflow.ErrOvertaken):
+		return nil
+	case errors.As(err, &snooze):
+		return river.JobSnooze(snooze.After)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	w.jobs.Log.Warn("an operation's run ended early; it is run again", "operation", job.Args.OperationID, "error", err)
+	// River stores its jobs' errors; ours may quote a server, so it gets a pointer instead.
+	return fmt.Errorf("operation %d ended early; see the log", job.Args.OperationID)
+}
+
+func (j *Jobs) runOperation(ctx context.Context, id int64) error {
+	op, err := db.OperationByID(ctx, j.Pool, id)
+	if err != nil {
+		if platform.KindOf(err) == platform.KindNotFound {
+			return nil
+		}
+		return err
+	}
+	p, ok := j.procedures[op.Kind]
+	if !ok {
+		return fmt.Errorf("this version of Changeover does not know operations of kind %q", op.Kind)
+	}
+	return p.Run(ctx, j.store, id, j.Log, j.Hook)
+}
+
+// Steps are the steps of a kind, in order, for pages and documentation.
+func (j *Jobs) Steps(kind platform.OperationKind) []workflow.Info {
+	if p, ok := j.procedures[kind]; ok {
+		return p.Infos()
+	}
+	return nil
+}
+
+// Start begins to run operations: those that were open when the program died
+// first. It returns at once; Stop ends it.
+func (j *Jobs) Start(ctx context.Context) error {
+	ctx, j.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if err := j.river.Start(ctx); err != nil {
+		return fmt.Errorf("start river: %w", err)
+	}
+	j.running.Go(func() { j.every(ctx, "reconcile", j.reconcile) })
+	j.running.Go(func() { j.every(ctx, "keep servers running", j.keepRunning) })
+	return nil
+}
+
+// Stop ends the runners between two actions. Their operations go on where they
+// were when the program starts again.
+func (j *Jobs) Stop(ctx context.Context) error {
+	err := j.river.StopAndCancel(ctx)
+	j.stop()
+	j.running.Wait()
+	return err
+}

@@ -1,0 +1,43 @@
+package jobs
+
+import (
+	"context"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+)
+
+// keepRunning starts every server that should run and does not: after a reboot,
+// after a crash. Fenced ones start in recovery. Servers that an operation has
+// claimed are that operation's.
+func (j *Jobs) keepRunning(ctx context.Context) error {
+	servers, err := db.UnclaimedServers(ctx, j.Pool)
+	if err != nil {
+		return err
+	}
+	for _, s := range servers {
+		server, err := j.engineServer(s)
+		if err != nil {
+			return err
+		}
+		status, err := j.Engine.Status(ctx, server)
+		if err != nil || status.Running {
+			continue
+		}
+		if err := j.startServer(ctx, s, server); err != nil {
+			// Its page shows why; the next look tries again.
+			j.Log.Error("a server that should run does not start", "server", s.ID, "error", err)
+		}
+	}
+	return nil
+}
+
+func (j *Jobs) startServer(ctx context.Context, s platform.Server, server engine.Server) error {
+	epoch, err := db.NextEpoch(ctx, j.Pool)
+	if err != nil {
+		return err
+	}
+	j.Log.Info("a server that should run is started", "server", s.ID, "fenced", s.Fenced)
+	return j.Engine.Start(ctx, epoch, server)
+}

@@ -1,0 +1,129 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+
+	"changeover/internal/db"
+	"changeover/internal/jobs/workflow"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+	"changeover/internal/platform/postgres"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// place is a database together with the server that it is now.
+type place struct {
+	Database platform.Database
+	Server   engine.Server        // ID 0 before one exists
+	State    platform.ServerState // of the server
+	Plan     platform.Plan
+}
+
+func (p place) exists() bool { return p.Server.ID != 0 }
+
+// slot is the replication slot through which the place's server streams from its leader.
+func (p place) slot() string { return slotName(p.Server.ID) }
+
+func slotName(serverID int64) string { return fmt.Sprintf("follower_%d", serverID) }
+
+// place reads a database and its server from the control database.
+func (j *Jobs) place(ctx context.Context, q db.Querier, databaseID int64) (place, error) {
+	database, err := db.DatabaseByID(ctx, q, databaseID)
+	if err != nil {
+		return place{}, err
+	}
+	p := place{Database: database}
+	p.Plan, err = j.Catalogue.Plan(database.Plan)
+	if err != nil {
+		return place{}, err
+	}
+	if database.ServerID == nil {
+		return p, nil
+	}
+	server, err := db.ServerByID(ctx, q, *database.ServerID)
+	if err != nil {
+		return place{}, err
+	}
+	p.Server, err = j.engineServer(server)
+	p.State = server.State
+	return p, err
+}
+
+// engineServer is a server in the engine's words.
+func (j *Jobs) engineServer(s platform.Server) (engine.Server, error) {
+	plan, err := j.Catalogue.Plan(s.Plan)
+	if err != nil {
+		return engine.Server{}, err
+	}
+	return engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Plan: plan, Fenced: s.Fenced}, nil
+}
+
+// connect opens an admin connection to the place's own database.
+func (j *Jobs) connect(ctx context.Context, p place) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, j.Engine.Admin(p.Server, p.Database.DatabaseName))
+	if err != nil {
+		return nil, fmt.Errorf("%s does not answer: %w", p.Database.Name, err)
+	}
+	return conn, nil
+}
+
+// withConn runs fn on an admin connection to the place's database.
+func (j *Jobs) withConn(ctx context.Context, p place, fn func(*pgx.Conn) error) error {
+	conn, err := j.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer closeSoon(conn)
+	return fn(conn)
+}
+
+// url is the place's database URL, password included.
+func (j *Jobs) url(ctx context.Context, q db.Querier, p place) (string, error) {
+	return db.DatabaseURL(ctx, q, j.Sealer, j.Engine.Host(), p.Database.ID)
+}
+
+// dropSlot removes the slot of follower on leader; gone already is fine.
+func (j *Jobs) dropSlot(ctx context.Context, leader place, slot string) error {
+	status, err := j.Engine.Status(ctx, leader.Server)
+	if err != nil || !status.Running {
+		return err // a stopped server's slot goes with it, or is dropped when it is next used
+	}
+	return j.withConn(ctx, leader, func(conn *pgx.Conn) error { return postgres.DropSlot(ctx, conn, slot) })
+}
+
+// markServer writes the engine's fenced mark and what the engine is to make true.
+func markServer(ctx context.Context, tx pgx.Tx, p place, fenced bool, state platform.ServerState) error {
+	if err := db.SetServerFenced(ctx, tx, p.Server.ID, fenced); err != nil {
+		return err
+	}
+	return db.SetServerState(ctx, tx, p.Server.ID, state)
+}
+
+// forgetDatabase ends everything that names a database in the control database.
+func forgetDatabase(ctx context.Context, tx pgx.Tx, p place, actor string, operationID *int64) error {
+	if err := db.DetachAll(ctx, tx, p.Database.ID, actor, operationID); err != nil {
+		return err
+	}
+	if err := db.StopBilling(ctx, tx, p.Database.ID); err != nil {
+		return err
+	}
+	if p.exists() {
+		if err := db.SetServerDestroyed(ctx, tx, p.Server.ID); err != nil {
+			return err
+		}
+	}
+	return db.SetDatabaseDestroyed(ctx, tx, p.Database.ID)
+}
+
+// procedureOf makes a procedure of its steps; all share how errors of the engine are read.
+func procedureOf[S any](kind platform.OperationKind, steps []workflow.Step[S], make func(context.Context, *workflow.Attempt) (S, error),
+	close func(S), ended func(S, context.Context, pgx.Tx, platform.OperationState) error) procedure {
+	return &typedProcedure[S]{workflow.Procedure[S]{Kind: kind, Steps: steps, New: make, Close: close, Ended: ended, IsOvertaken: isStale}}
+}
+
+type typedProcedure[S any] struct{ workflow.Procedure[S] }
+
+// Infos are the procedure's steps for pages and documentation.
+func (p *typedProcedure[S]) Infos() []workflow.Info { return workflow.Infos(p.Steps) }

@@ -1,0 +1,328 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// start checks, claims, inserts the operation with its steps and its job: all
+// in one transaction, so that there is never one without the others.
+func (j *Jobs) start(ctx context.Context, tx pgx.Tx, n db.NewOperation) (platform.Operation, error) {
+	for _, step := range j.procedures[n.Kind].Infos() {
+		n.StepNames = append(n.StepNames, step.Name)
+	}
+	op, err := db.InsertOperation(ctx, tx, n)
+	if err != nil {
+		return op, err
+	}
+	_, err = j.river.InsertTx(ctx, tx, operationArgs{OperationID: op.ID}, nil)
+	return op, err
+}
+
+// begin runs fn in the transaction that starts an operation.
+func (j *Jobs) begin(ctx context.Context, fn func(pgx.Tx) (platform.Operation, error)) (op platform.Operation, err error) {
+	err = db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
+		op, err = fn(tx)
+		return err
+	})
+	return op, err
+}
+
+// StartCreateDatabase makes a new leader for an app. The database is there at
+// once, in state creating. A plan that is unknown and a major that is not
+// installed are Invalid.
+func (j *Jobs) StartCreateDatabase(ctx context.Context, actor string, appID int64, planName string, major int) (platform.Operation, error) {
+	plan, err := j.Catalogue.Plan(planName)
+	if err != nil {
+		return platform.Operation{}, err
+	}
+	if err := j.installed(major); err != nil {
+		return platform.Operation{}, err
+	}
+	if err := j.roomFor(j.Engine.Zones()[0], 64<<20); err != nil {
+		return platform.Operation{}, err
+	}
+	return j.begin(ctx, func(tx pgx.Tx) (platform.Operation, error) {
+		d, err := db.CreateDatabase(ctx, tx, j.Sealer, db.NewDatabase{AppID: appID, Plan: plan.Name, Major: major})
+		if err != nil {
+			return platform.Operation{}, err
+		}
+		return j.start(ctx, tx, db.NewOperation{Kind: platform.CreateDatabase, DatabaseID: d.ID, AppID: &appID, RequestedBy: actor})
+	})
+}
+
+func (j *Jobs) installed(major int) error {
+	for _, i := range j.Engine.Installations() {
+		if i.Major == major {
+			return nil
+		}
+	}
+	return platform.Invalid("major", "PostgreSQL %d is not installed on this machine. Choose one of the versions listed, or install it and restart Changeover.", major)
+}
+
+// StartCreateFollower makes a follower of a leader, billed and attached to an app.
+func (j *Jobs) StartCreateFollower(ctx context.Context, actor string, leaderID, appID int64, planName string) (platform.Operation, error) {
+	return j.begin(ctx, func(tx pgx.Tx) (platform.Operation, error) {
+		follower, err := j.newFollowerRow(ctx, tx, leaderID, appID, planName)
+		if err != nil {
+			return platform.Operation{}, err
+		}
+		return j.start(ctx, tx, db.NewOperation{Kind: platform.CreateFollower, DatabaseID: follower.ID, AppID: &appID, RequestedBy: actor})
+	})
+}
+
+// newFollowerRow applies the rules of spec 4 and inserts the follower.
+func (j *Jobs) newFollowerRow(ctx context.Context, tx pgx.Tx, leaderID, appID int64, planName string) (platform.Database, error) {
+	leader, err := db.LockDatabase(ctx, tx, leaderID)
+	if err != nil {
+		return leader, err
+	}
+	leaderPlan, err := j.Catalogue.Plan(leader.Plan)
+	if err != nil {
+		return leader, err
+	}
+	if err := platform.CanFollow(leader, leaderPlan, time.Now()); err != nil {
+		return leader, err
+	}
+	plan, err := j.Catalogue.Plan(planName)
+	if err != nil {
+		return leader, err
+	}
+	reading, err := db.ReadingOf(ctx, tx, leaderID)
+	if err != nil {
+		return leader, err
+	}
+	if err := j.Catalogue.FollowerPlan(leaderPlan, plan, reading.DataBytes); err != nil {
+		return leader, err
+	}
+	server, err := db.ServerOf(ctx, tx, leaderID)
+	if err != nil {
+		return leader, err
+	}
+	if err := j.roomFor(j.zoneAwayFrom(server.Zone), reading.DataBytes); err != nil {
+		return leader, err
+	}
+	return db.CreateFollower(ctx, tx, j.Sealer, leader, appID, plan.Name)
+}
+
+// Changeover is what a follower changeover is asked for: with FollowerID an
+// existing follower takes over, else a new one on Plan is made first.
+type Changeover struct {
+	LeaderID      int64
+	FollowerID    *int64
+	Plan          string
+	ConfirmedJobs bool // scheduled jobs that write are stopped
+}
+
+// StartChangeover begins a follower changeover.
+func (j *Jobs) StartChangeover(ctx context.Context, actor string, c Changeover) (platform.Operation, error) {
+	if !c.ConfirmedJobs {
+		return platform.Operation{}, platform.Invalid("confirm_jobs", "Confirm that scheduled jobs that write to this database are stopped: they would fail while writes are refused.")
+	}
+	return j.begin(ctx, func(tx pgx.Tx) (platform.Operation, error) {
+		leader, err := db.LockDatabase(ctx, tx, c.LeaderID)
+		if err != nil {
+			return platform.Operation{}, err
+		}
+		if leader.State != platform.DatabaseAvailable || leader.IsFollower() {
+			return platform.Operation{}, platform.Conflict("%s is not a leader that is available, so there is nothing to change over from. Choose the app's leader.", leader.Name)
+		}
+		var follower platform.Database
+		if c.FollowerID != nil {
+			follower, err = db.LockDatabase(ctx, tx, *c.FollowerID)
+			if err == nil {
+				err = canTakeOver(leader, follower)
+			}
+		} else {
+			follower, err = j.newFollowerRow(ctx, tx, leader.ID, leader.AppID, c.Plan)
+		}
+		if err != nil {
+			return platform.Operation{}, err
+		}
+		op, err := j.start(ctx, tx, db.NewOperation{Kind: platform.FollowerChangeover, DatabaseID: leader.ID, TargetID: &follower.ID, AppID: &leader.AppID, RequestedBy: actor})
+		if err != nil {
+			return op, err
+		}
+		return op, db.InsertChangeover(ctx, tx, op.ID, c.FollowerID == nil, c.ConfirmedJobs)
+	})
+}
+
+func canTakeOver(leader, follower platform.Database) error {
+	switch {
+	case follower.FollowingID == nil || *follower.FollowingID != leader.ID:
+		return platform.Invalid("follower", "%s does not follow %s. Choose one of its followers, or make a new one.", follower.Name, leader.Name)
+	case follower.State != platform.DatabaseAvailable || follower.ReadableAt == nil:
+		return platform.Invalid("follower", "%s has not caught up yet. Wait until it can be read, then start the changeover.", follower.Name)
+	}
+	return nil
+}
+
+// StartUnfollow makes a follower writable for good. confirm is the name of the
+// app it is billed to, as typed.
+func (j *Jobs) StartUnfollow(ctx context.Context, actor string, databaseID int64, confirm string) (platform.Operation, error) {
+	return j.startOn(ctx, actor, platform.Unfollow, databaseID, confirm, func(d platform.Database) error {
+		if !d.IsFollower() {
+			return platform.Conflict("%s follows nothing, so there is nothing to unfollow.", d.Name)
+		}
+		if d.State != platform.DatabaseAvailable {
+			return platform.Conflict("%s is %s. Wait until it is available, then unfollow it.", d.Name, d.State)
+		}
+		return nil
+	})
+}
+
+// StartFence makes a leader refuse every write.
+func (j *Jobs) StartFence(ctx context.Context, actor string, databaseID int64, confirm string) (platform.Operation, error) {
+	return j.startOn(ctx, actor, platform.FenceDatabase, databaseID, confirm, func(d platform.Database) error {
+		if d.IsFollower() {
+			return platform.Conflict("%s is a follower and takes no writes as it is. Fence its leader instead.", d.Name)
+		}
+		if d.State != platform.DatabaseAvailable {
+			return platform.Conflict("%s is %s, so it cannot be fenced now.", d.Name, d.State)
+		}
+		return nil
+	})
+}
+
+// StartUnfence lets a fenced database write again, unless it was replaced.
+func (j *Jobs) StartUnfence(ctx context.Context, actor string, databaseID int64, confirm string) (platform.Operation, error) {
+	return j.startOn(ctx, actor, platform.UnfenceDatabase, databaseID, confirm, func(d platform.Database) error {
+		if d.State != platform.DatabaseFenced {
+			return platform.Conflict("%s is not fenced.", d.Name)
+		}
+		return refuseReplaced(d)
+	})
+}
+
+// StartDestroy removes a database and its data. One that others depend on is refused.
+func (j *Jobs) StartDestroy(ctx context.Context, actor string, databaseID int64, confirm string) (platform.Operation, error) {
+	return j.startOn(ctx, actor, platform.DestroyDatabase, databaseID, confirm, func(d platform.Database) error {
+		return j.canDestroy(ctx, d)
+	})
+}
+
+func (j *Jobs) canDestroy(ctx context.Context, d platform.Database) error {
+	if d.State == platform.DatabaseDestroyed || d.State == platform.DatabaseDestroying {
+		return platform.Conflict("%s is destroyed already.", d.Name)
+	}
+	followers, err := db.Followers(ctx, j.Pool, d.ID)
+	if err != nil {
+		return err
+	}
+	if len(followers) > 0 {
+		return platform.Conflict("%s has %d followers, the first of them %s. Unfollow or destroy them first.", d.Name, len(followers), followers[0].Name)
+	}
+	attachments, err := db.AttachmentsOfDatabase(ctx, j.Pool, d.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range attachments {
+		if a.IsPrimary() {
+			return platform.Conflict("%s is the DATABASE_URL of %s. Promote another database there or detach this one, then destroy it.", d.Name, a.AppName)
+		}
+	}
+	return nil
+}
+
+// StartPromote makes a database an app's DATABASE_URL; refused for a follower
+// and for a fenced one, which would strand the app on a read-only database.
+func (j *Jobs) StartPromote(ctx context.Context, actor string, databaseID, appID int64) (platform.Operation, error) {
+	return j.begin(ctx, func(tx pgx.Tx) (platform.Operation, error) {
+		d, err := db.LockDatabase(ctx, tx, databaseID)
+		if err != nil {
+			return platform.Operation{}, err
+		}
+		switch {
+		case d.IsFollower():
+			return platform.Operation{}, platform.Conflict("%s is still a follower: as DATABASE_URL it would refuse every write. Unfollow it first, or start a follower changeover, which does both.", d.Name)
+		case d.State == platform.DatabaseFenced:
+			return platform.Operation{}, platform.Conflict("%s is fenced and would refuse every write. Unfence it first.", d.Name)
+		case d.State != platform.DatabaseAvailable:
+			return platform.Operation{}, platform.Conflict("%s is %s. Wait until it is available, then promote it.", d.Name, d.State)
+		}
+		return j.start(ctx, tx, db.NewOperation{Kind: platform.Promote, DatabaseID: d.ID, AppID: &appID, RequestedBy: actor})
+	})
+}
+
+// startOn starts a confirmed operation on one database.
+func (j *Jobs) startOn(ctx context.Context, actor string, kind platform.OperationKind, databaseID int64, confirm string, may func(platform.Database) error) (platform.Operation, error) {
+	return j.begin(ctx, func(tx pgx.Tx) (platform.Operation, error) {
+		d, err := db.LockDatabase(ctx, tx, databaseID)
+		if err != nil {
+			return platform.Operation{}, err
+		}
+		if err := may(d); err != nil {
+			return platform.Operation{}, err
+		}
+		if confirm != d.AppName {
+			return platform.Operation{}, platform.Invalid("confirm", "Type %s, the name of the app, to confirm.", d.AppName)
+		}
+		return j.start(ctx, tx, db.NewOperation{Kind: kind, DatabaseID: d.ID, AppID: &d.AppID, RequestedBy: actor})
+	})
+}
+
+// Cancel asks for an operation to be put back; Conflict after its point of no return.
+func (j *Jobs) Cancel(ctx context.Context, actor string, operationID int64) error {
+	return db.InTx(ctx, j.Pool, func(tx pgx.Tx) error { return db.RequestCancel(ctx, tx, operationID, actor) })
+}
+
+// Retry runs a changeover that was put back again, from its failed step. Other
+// kinds leave nothing behind when they are put back: they are started anew.
+func (j *Jobs) Retry(ctx context.Context, operationID int64) (platform.Operation, error) {
+	return j.begin(ctx, func(tx pgx.Tx) (platform.Operation, error) {
+		op, err := db.OperationByID(ctx, tx, operationID)
+		if err != nil {
+			return op, err
+		}
+		if err := j.canRetry(ctx, tx, op); err != nil {
+			return op, err
+		}
+		op, err = db.ReopenOperation(ctx, tx, operationID)
+		if err != nil {
+			return op, err
+		}
+		_, err = j.river.InsertTx(ctx, tx, operationArgs{OperationID: op.ID}, nil)
+		return op, err
+	})
+}
+
+// CanRetry is nil when Retry would run the operation again.
+func (j *Jobs) CanRetry(ctx context.Context, op platform.Operation) error {
+	return j.canRetry(ctx, j.Pool, op)
+}
+
+func (j *Jobs) canRetry(ctx context.Context, q db.Querier, op platform.Operation) error {
+	if op.State != platform.OperationUndone {
+		return platform.Conflict("Only an operation that was put back can be tried again.")
+	}
+	if op.Kind != platform.FollowerChangeover || op.TargetID == nil {
+		return platform.Conflict("Nothing of it was kept, so there is nothing to go on from. Start it anew from the database's page.")
+	}
+	leader, err := db.DatabaseByID(ctx, q, op.DatabaseID)
+	if err != nil {
+		return err
+	}
+	follower, err := db.DatabaseByID(ctx, q, *op.TargetID)
+	if err != nil {
+		return err
+	}
+	if canTakeOver(leader, follower) != nil || leader.State != platform.DatabaseAvailable {
+		return platform.Conflict("The follower %s is no longer there to take over. Start a new changeover from the page of %s.", follower.Name, leader.Name)
+	}
+	return nil
+}
+
+// Preflight is the dry look before a switch from a leader to a follower, or to a
+// new one on plan when followerID is nil.
+func (j *Jobs) Preflight(ctx context.Context, leaderID int64, followerID *int64, plan platform.Plan) ([]platform.Check, error) {
+	leader, err := j.place(ctx, j.Pool, leaderID)
+	if err != nil {
+		return nil, err
+	}
+	return j.preflight(ctx, leader, followerID, plan)
+}
