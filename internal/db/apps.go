@@ -29,7 +29,7 @@ func CreateApp(ctx context.Context, q Querier, name, actor string) (platform.App
 
 // AppByName is NotFound for a name that no app has now.
 func AppByName(ctx context.Context, q Querier, name string) (platform.App, error) {
-	return one[platform.App](ctx, q, platform.NotFound("There is no app %s. Choose one from the list of apps.", name),
+	return one[platform.App](ctx, q, noAppNamed(name),
 		`select `+appColumns+` from apps where name = $1 and destroyed_at is null`, name)
 }
 
@@ -104,4 +104,8 @@ func lockApp(ctx context.Context, tx pgx.Tx, appID int64) (platform.App, error) 
 
 func noApp() error {
 	return platform.NotFound("The app does not exist any more. Choose one from the list of apps.")
+}
+
+func noAppNamed(name string) error {
+	return platform.NotFound("There is no app %s. Choose one from the list of apps.", name)
 }

@@ -154,10 +154,18 @@ func TestConfigVars(t *testing.T) {
 	if got := vars(); !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
+	q, counter := counted(t, pool)
+	if got := must(db.ConfigVarsOfApp(ctx, q, s, host, "sushi"))(t); !slices.Equal(got, want) || counter.n.Load() != 1 {
+		t.Errorf("got %v in %d queries", got, counter.n.Load())
+	}
+	_, err := db.ConfigVarsOfApp(ctx, pool, s, host, "ramen")
+	wantSentence(t, err, platform.KindNotFound, "", "There is no app ramen")
+	_, err = db.ListConfigVars(ctx, pool, s, host, 99)
+	wantSentence(t, err, platform.KindNotFound, "", "app does not exist")
 	if v := must(db.ConfigVar(ctx, pool, s, host, app.ID, "DATABASE_URL"))(t); v != want[0] {
 		t.Errorf("got %v", v)
 	}
-	_, err := db.ConfigVar(ctx, pool, s, host, app.ID, "NONE")
+	_, err = db.ConfigVar(ctx, pool, s, host, app.ID, "NONE")
 	wantSentence(t, err, platform.KindNotFound, "", "no config var NONE")
 
 	wantSentence(t, set("DATABASE_URL", "x"), platform.KindConflict, "name", "set by the attachment of "+d.Name)

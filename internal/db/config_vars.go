@@ -23,50 +23,71 @@ func configVarContext(appID int64, name string) string {
 	return "config_var:" + strconv.FormatInt(appID, 10) + ":" + name
 }
 
+// appVar is a stored config var, or an attachment with what its URL is made of.
+type appVar struct {
+	AppID      int64
+	VarName    *string // nil: the app has no config vars at all
+	Stored     []byte
+	Attachment *string
+	databaseSecret
+}
+
+// The left join keeps one row for an app without config vars, which tells it
+// from no app. Databases that have no server yet or any more are left out.
+const appVars = `select a.id as app_id, v.var_name, v.stored, v.attachment, coalesce(v.name, '') as name,
+		coalesce(v.database_name, '') as database_name, coalesce(v.role_name, '') as role_name, v.password_sealed,
+		coalesce(v.port, 0) as port
+	from apps a left join lateral (
+		select c.name as var_name, c.value_sealed as stored, null as attachment, ` + noSecret + `
+		from config_vars c where c.app_id = a.id
+		union all
+		select t.name || '_URL', null, t.name, ` + secretColumns + `
+		from attachments t join databases d on d.id = t.database_id join servers v on v.id = d.server_id
+		where t.app_id = a.id and d.state <> 'destroyed') v on true
+	where a.destroyed_at is null and `
+
 // ListConfigVars is the app's config vars by name: the stored ones and those
-// that its attachments set, whose URLs are computed now and point to host.
+// that its attachments set, whose URLs are computed now and point to host. It
+// is one query, since apps ask often while a database moves.
 func ListConfigVars(ctx context.Context, q Querier, s *Sealer, host string, appID int64) ([]platform.ConfigVar, error) {
-	stored, err := many[sealedVar](ctx, q, `select name, value_sealed from config_vars where app_id = $1`, appID)
+	rows, err := many[appVar](ctx, q, appVars+`a.id = $1`, appID)
+	if err == nil && len(rows) == 0 {
+		err = noApp()
+	}
+	return openVars(rows, s, host, err)
+}
+
+// ConfigVarsOfApp is ListConfigVars for an app's name.
+func ConfigVarsOfApp(ctx context.Context, q Querier, s *Sealer, host, appName string) ([]platform.ConfigVar, error) {
+	rows, err := many[appVar](ctx, q, appVars+`a.name = $1`, appName)
+	if err == nil && len(rows) == 0 {
+		err = noAppNamed(appName)
+	}
+	return openVars(rows, s, host, err)
+}
+
+func openVars(rows []appVar, s *Sealer, host string, err error) ([]platform.ConfigVar, error) {
 	if err != nil {
 		return nil, err
 	}
 	vars := []platform.ConfigVar{}
-	for _, v := range stored {
-		text, err := s.Open(v.ValueSealed, configVarContext(appID, v.Name))
-		if err != nil {
-			return nil, err
-		}
-		vars = append(vars, platform.ConfigVar{Name: v.Name, Value: text})
-	}
-	attached, err := attachedURLs(ctx, q, s, host, appID)
-	if err != nil {
-		return nil, err
-	}
-	vars = append(vars, attached...)
-	sort.Slice(vars, func(i, j int) bool { return vars[i].Name < vars[j].Name })
-	return vars, nil
-}
-
-// attachedURLs leaves out databases that have no server yet or any more.
-func attachedURLs(ctx context.Context, q Querier, s *Sealer, host string, appID int64) ([]platform.ConfigVar, error) {
-	type row struct {
-		Attachment string
-		databaseSecret
-	}
-	rows, err := many[row](ctx, q, `select t.name as attachment, `+secretColumns+`
-		from attachments t join databases d on d.id = t.database_id join servers v on v.id = d.server_id
-		where t.app_id = $1 and d.state <> 'destroyed'`, appID)
-	if err != nil {
-		return nil, err
-	}
-	var vars []platform.ConfigVar
 	for _, r := range rows {
-		url, err := r.url(s, host)
+		if r.VarName == nil {
+			continue
+		}
+		v := platform.ConfigVar{Name: *r.VarName}
+		if r.Attachment == nil {
+			v.Value, err = s.Open(r.Stored, configVarContext(r.AppID, v.Name))
+		} else {
+			v.Attachment = *r.Attachment
+			v.Value, err = r.url(s, host)
+		}
 		if err != nil {
 			return nil, err
 		}
-		vars = append(vars, platform.ConfigVar{Name: r.Attachment + "_URL", Value: url, Attachment: r.Attachment})
+		vars = append(vars, v)
 	}
+	sort.Slice(vars, func(i, j int) bool { return vars[i].Name < vars[j].Name })
 	return vars, nil
 }
 

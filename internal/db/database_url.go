@@ -20,6 +20,9 @@ type databaseSecret struct {
 
 const secretColumns = `d.name, d.database_name, d.role_name, d.password_sealed, v.port`
 
+// noSecret stands in the same columns where there is no database.
+const noSecret = `'' as name, '' as database_name, '' as role_name, ''::bytea as password_sealed, 0 as port`
+
 func passwordContext(databaseName string) string { return "database_password:" + databaseName }
 
 func (d databaseSecret) url(s *Sealer, host string) (string, error) {
