@@ -51,6 +51,7 @@ type changeover struct {
 
 	leaderConn *pgx.Conn // both opened before the outage, so that they cost nothing inside
 	candidate  *pgx.Conn
+	proof      engine.Proof // pg_controldata's word on the old leader, under way since the stop
 	probe      *postgres.Probe
 }
 

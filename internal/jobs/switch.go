@@ -106,7 +106,7 @@ func (c *changeover) fenceWrites(ctx context.Context) error {
 		return err
 	}
 	c.countEnded(ctx)
-	control, err := c.j.Engine.StopForSwitch(ctx, c.Epoch, c.old.Server, c.it.slot())
+	control, proof, err := c.j.Engine.StopForSwitch(ctx, c.Epoch, c.old.Server, c.it.slot())
 	if err != nil {
 		return err
 	}
@@ -114,6 +114,7 @@ func (c *changeover) fenceWrites(ctx context.Context) error {
 		return workflow.Abort("%s did not end as a leader does (its control file says %q), so the end of its WAL is not certain", c.old.Database.Name, control.State)
 	}
 	c.facts.ShutdownLSN, c.facts.OldTimeline = &control.CheckpointLSN, &control.Timeline
+	c.proof = proof
 	c.Detail("%s", c.describeEnded())
 	return nil
 }
@@ -154,7 +155,7 @@ func (c *changeover) describeEnded() string {
 // checkpoint: that record, never a count, is zero lag. Then nothing of the old
 // leader may be left.
 func (c *changeover) waitUntilZeroBehind(ctx context.Context) error {
-	if c.facts.ShutdownLSN == nil {
+	if c.proof == nil || c.facts.ShutdownLSN == nil {
 		if err := c.fenceWrites(ctx); err != nil { // an attempt that began here reads it again
 			return err
 		}
@@ -176,12 +177,16 @@ func (c *changeover) waitUntilZeroBehind(ctx context.Context) error {
 	if err := c.j.Engine.EndAll(ctx, c.Epoch, c.old.Server); err != nil {
 		return err
 	}
-	fenced, err := c.isFencedFor(ctx, *c.facts.ShutdownLSN)
+	control, err := c.proof(ctx)
 	if err != nil {
 		return err
 	}
-	if !fenced {
-		return fmt.Errorf("%s could not be proven fenced", c.old.Database.Name)
+	fenced, err := c.isFencedFor(ctx, control.CheckpointLSN)
+	if err != nil {
+		return err
+	}
+	if !fenced || control.CheckpointLSN != *c.facts.ShutdownLSN {
+		return fmt.Errorf("%s could not be proven fenced: pg_controldata says %s at %s", c.old.Database.Name, control.State, control.CheckpointLSN)
 	}
 	c.Detail("Replayed past %s, the last record of %s", *c.facts.ShutdownLSN, c.old.Database.Name)
 	return nil
@@ -218,7 +223,7 @@ func (c *changeover) unfollow(ctx context.Context) error {
 	case !fenced && !inRecovery:
 		return fmt.Errorf("%s is promoted, but %s is not fenced as it was noted: nothing further is done until a person has looked at both", c.it.Database.Name, c.old.Database.Name)
 	case !fenced:
-		c.facts.ShutdownLSN = nil
+		c.proof = nil
 		if err := c.waitUntilZeroBehind(ctx); err != nil {
 			return err
 		}
@@ -407,7 +412,7 @@ func (c *changeover) openOldLeader(ctx context.Context) error {
 		c.old.Server.Fenced = true // so that the next try writes it down
 		return err
 	}
-	c.facts.ShutdownLSN, c.facts.OldTimeline = nil, nil
+	c.proof = nil
 	return c.resetCandidate(ctx)
 }
 
