@@ -99,7 +99,7 @@ func DestroyApp(ctx context.Context, tx pgx.Tx, appID int64) error {
 
 // lockApp makes everything that numbers the app's releases wait its turn.
 func lockApp(ctx context.Context, tx pgx.Tx, appID int64) (platform.App, error) {
-	return one[platform.App](ctx, tx, noApp(), `select `+appColumns+` from apps where id = $1 and destroyed_at is null for update`, appID)
+	return one[platform.App](ctx, tx, noApp(), `select `+appColumns+` from apps where id = $1 and destroyed_at is null for no key update`, appID)
 }
 
 func noApp() error {

@@ -77,9 +77,10 @@ func DatabaseByID(ctx context.Context, q Querier, id int64) (platform.Database, 
 }
 
 // LockDatabase is DatabaseByID that holds the row until the transaction ends,
-// for a rule that must still be true when its answer is written.
+// for a rule that must still be true when its answer is written. It is no key
+// lock, so that rows which refer to the database can still be added meanwhile.
 func LockDatabase(ctx context.Context, q Querier, id int64) (platform.Database, error) {
-	return one[platform.Database](ctx, q, noDatabase(), `select `+databaseColumns+fromDatabases+`where d.id = $1 for update of d`, id)
+	return one[platform.Database](ctx, q, noDatabase(), `select `+databaseColumns+fromDatabases+`where d.id = $1 for no key update of d`, id)
 }
 
 // Followers is the databases that follow the leader now, oldest first.

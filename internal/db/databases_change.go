@@ -16,9 +16,10 @@ func changeDatabase(ctx context.Context, q Querier, sets string, id int64, args 
 }
 
 // SetDatabaseState moves a database to a state. Fenced and destroyed have
-// functions of their own, which also keep the time.
+// functions of their own, which also keep the time; one that a retry makes
+// again is not destroyed any more.
 func SetDatabaseState(ctx context.Context, q Querier, id int64, state platform.DatabaseState) error {
-	return changeDatabase(ctx, q, `state = $2`, id, state)
+	return changeDatabase(ctx, q, `state = $2, destroyed_at = null`, id, state)
 }
 
 // SetDatabaseServer makes the server be the database, nil for none. From then
@@ -75,8 +76,9 @@ func SetDatabasePlan(ctx context.Context, q Querier, id int64, plan string) erro
 }
 
 // SetDatabaseDestroyed is the end of a database: the row stays for its
-// operations, without a server and without a leader, its name never used again.
+// operations, without a server, its name never used again. It keeps whom it
+// followed: when its making was put back, a retry makes it again from there.
 func SetDatabaseDestroyed(ctx context.Context, q Querier, id int64) error {
 	return changeDatabase(ctx, q, `state = 'destroyed', destroyed_at = coalesce(destroyed_at, now()),
-		server_id = null, following_id = null`, id)
+		server_id = null, readable_at = null`, id)
 }

@@ -182,10 +182,43 @@ func TestDatabaseChanges(t *testing.T) {
 	if gone.State != platform.DatabaseDestroyed || gone.ServerID != nil || gone.ReplacedByID != nil || !now().DestroyedAt.Equal(*gone.DestroyedAt) {
 		t.Errorf("destroyed %+v", gone)
 	}
+	// A retry of the operation that was to make it makes it again.
+	noError(t, db.SetDatabaseState(ctx, pool, f.ID, platform.DatabaseCreating))
+	if d := now(); d.State != platform.DatabaseCreating || d.DestroyedAt != nil {
+		t.Errorf("made again %+v", d)
+	}
 	wantSentence(t, db.SetDatabaseState(ctx, pool, 99, platform.DatabaseAvailable), platform.KindNotFound, "", "does not exist")
 	if err := db.SetDatabaseState(ctx, pool, leader.ID, "confused"); err == nil || platform.KindOf(err) != platform.KindInternal {
 		t.Errorf("an unknown state gives %v", err)
 	}
+}
+
+// What locks a database's row does not keep others from referring to it: two
+// transactions that take app and database in different orders both end.
+func TestLockedDatabaseCanBeAttached(t *testing.T) {
+	pool := dbtest.New(t)
+	ctx := t.Context()
+	app := dbtest.App(t, pool, "sushi")
+	d := dbtest.Database(t, pool, app.ID, 20000)
+	noError(t, db.InTx(ctx, pool, func(first pgx.Tx) error {
+		must(db.LockDatabase(ctx, first, d.ID))(t)
+		attach(t, pool, db.NewAttachment{AppID: app.ID, DatabaseID: d.ID, Name: "OTHER"})
+		_, err := db.Attach(ctx, first, db.NewAttachment{AppID: app.ID, DatabaseID: d.ID, Name: "FIRST"})
+		return err
+	}))
+	// And it does keep a second one of its kind waiting.
+	noError(t, db.InTx(ctx, pool, func(first pgx.Tx) error {
+		must(db.LockDatabase(ctx, first, d.ID))(t)
+		err := db.InTx(ctx, pool, func(second pgx.Tx) error {
+			if _, err := second.Exec(ctx, "set local statement_timeout = '50ms'"); err != nil {
+				return err
+			}
+			_, err := db.LockDatabase(ctx, second, d.ID)
+			return err
+		})
+		wantSentence(t, err, platform.KindUnavailable, "", "was stopped")
+		return nil
+	}))
 }
 
 func TestDatabaseChangesTellThePages(t *testing.T) {
