@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed" // the script runs from wherever the benchmark is started
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"changeover/bench/cluster"
+)
+
+//go:embed hand-made.sh
+var handMadeScript string
+
+// handMade is the peer: two clusters made by initdb and pg_basebackup, which
+// the committed script switches back and forth.
+type handMade struct {
+	leader, follower *cluster.Cluster
+	file             string // what the writers read
+}
+
+const (
+	handMadeRole     = "app"
+	handMadePassword = "hand-made"
+)
+
+// newHandMade makes an empty leader below dir; settings are those of the
+// program's own servers, so that the two sides differ in the switch alone.
+func newHandMade(ctx context.Context, dir string, settings map[string]string) (*handMade, error) {
+	programs, err := cluster.Find(0)
+	if err != nil {
+		return nil, err
+	}
+	if err := programs.MakeDir(dir); err != nil {
+		return nil, err
+	}
+	leader, err := programs.Init(ctx, filepath.Join(dir, "a"), settings)
+	if err != nil {
+		return nil, err
+	}
+	h := &handMade{leader: leader, file: filepath.Join(dir, "url")}
+	if err := leader.Start(ctx); err != nil {
+		return nil, err
+	}
+	for _, statement := range []string{
+		fmt.Sprintf("create role %s login password '%s'", handMadeRole, handMadePassword),
+		fmt.Sprintf("create database app owner %s", handMadeRole),
+	} {
+		if err := leader.Exec(ctx, statement); err != nil {
+			return h, err
+		}
+	}
+	return h, h.write(h.url(leader))
+}
+
+func (h *handMade) name() string { return "hand-made" }
+
+func (h *handMade) url(c *cluster.Cluster) string {
+	return c.URL(handMadeRole, handMadePassword, "app")
+}
+
+func (h *handMade) urls() (leader, follower string) {
+	leader = h.url(h.leader)
+	if h.follower != nil {
+		follower = h.url(h.follower)
+	}
+	return leader, follower
+}
+
+func (h *handMade) write(url string) error {
+	if err := os.WriteFile(h.file, []byte(url+"\n"), 0o600); err != nil {
+		return err
+	}
+	return h.leader.Own(h.file)
+}
+
+// source reads the file. The script writes it in place, so a reader may find it
+// empty for a moment and looks again.
+func (h *handMade) source(context.Context) (string, error) {
+	data, err := os.ReadFile(h.file)
+	url, isWhole := strings.CutSuffix(string(data), "\n")
+	if err == nil && !isWhole {
+		err = fmt.Errorf("the file with the URL is being written")
+	}
+	return url, err
+}
+
+// prepare makes the follower the first time; later the script itself has left
+// the old leader following the new one.
+func (h *handMade) prepare(ctx context.Context) error {
+	if h.follower != nil {
+		return nil
+	}
+	dir := filepath.Join(filepath.Dir(h.leader.Socket), "b")
+	follower, err := h.leader.BaseBackup(ctx, dir, "hand_made", nil)
+	if err != nil {
+		return err
+	}
+	h.follower = follower
+	if err := follower.Start(ctx); err != nil {
+		return err
+	}
+	return h.leader.WaitForFollower(ctx, "hand_made")
+}
+
+func (h *handMade) changeOver(ctx context.Context) (outcome, error) {
+	_, newURL := h.urls()
+	cmd := h.leader.Command(ctx, "bash", "-c", handMadeScript, "hand-made.sh", h.leader.BinDir, h.leader.Dir, h.follower.Dir, h.file)
+	cmd.Env = append(cmd.Env, "NEW_URL="+newURL)
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return outcome{}, fmt.Errorf("%w: %s", err, strings.TrimSpace(complaints.String()))
+	}
+	h.leader, h.follower = h.follower, h.leader
+	return parseSteps(string(out))
+}
+
+// parseSteps reads the script's lines "step NAME MILLISECONDS".
+func parseSteps(out string) (outcome, error) {
+	down := map[string]bool{"stop": true, "replay": true, "end": true, "promote": true, "probe": true, "route": true}
+	var o outcome
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 || fields[0] != "step" {
+			return o, fmt.Errorf("the script printed %q", line)
+		}
+		ms, err := strconv.ParseFloat(fields[2], 64)
+		if err != nil {
+			return o, fmt.Errorf("the script printed %q", line)
+		}
+		s := step{name: fields[1], took: time.Duration(ms * float64(time.Millisecond)), inOutage: down[fields[1]]}
+		if s.inOutage {
+			o.claimedMS += ms
+		}
+		o.steps = append(o.steps, s)
+	}
+	return o, nil
+}
+
+func (h *handMade) close(ctx context.Context) error {
+	var first error
+	for _, c := range []*cluster.Cluster{h.follower, h.leader} {
+		if c == nil {
+			continue
+		}
+		if err := c.Stop(ctx); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
