@@ -1,0 +1,14 @@
+package local_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
