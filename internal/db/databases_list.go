@@ -14,6 +14,7 @@ type DatabaseListRow struct {
 	Zone          string  // empty without a server
 	LeaderName    string  // of a follower
 	ForkedFrom    string  // name, of a fork
+	ReplacedBy    string  // name of the database that took its place
 	FollowerCount int
 	Attachments   []string // "sushi::DATABASE", by name
 	// Operation is the one that holds the database now; nil when none does.
@@ -47,6 +48,7 @@ type databaseListRow struct {
 	Zone           string
 	LeaderName     string
 	ForkedFrom     string
+	ReplacedBy     string
 	FollowerCount  int
 	Attachments    []string
 	OperationID    *int64
@@ -63,6 +65,7 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 			coalesce(v.zone, '') as zone,
 			coalesce(leader.name, '') as leader_name,
 			coalesce(parent.name, '') as forked_from,
+			coalesce(successor.name, '') as replaced_by,
 			coalesce(f.followers, 0) as follower_count,
 			coalesce(t.names, '{}') as attachments,
 			o.id as operation_id, coalesce(o.kind, '') as operation_kind, coalesce(o.state, '') as operation_state,
@@ -72,6 +75,7 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 		left join servers v on v.id = d.server_id
 		left join databases leader on leader.id = d.following_id
 		left join databases parent on parent.id = d.forked_from_id
+		left join databases successor on successor.id = d.replaced_by_id
 		left join readings r on r.database_id = d.id
 		left join (select following_id, count(*) as followers from databases
 			where following_id is not null and state <> 'destroyed' group by following_id) f on f.following_id = d.id
@@ -93,7 +97,7 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 	list := make([]DatabaseListRow, len(rows))
 	for i, r := range rows {
 		list[i] = DatabaseListRow{
-			Database: r.Database, Reading: r.reading(), Zone: r.Zone, LeaderName: r.LeaderName, ForkedFrom: r.ForkedFrom,
+			Database: r.Database, Reading: r.reading(), Zone: r.Zone, LeaderName: r.LeaderName, ForkedFrom: r.ForkedFrom, ReplacedBy: r.ReplacedBy,
 			FollowerCount: r.FollowerCount, Attachments: r.Attachments,
 		}
 		if r.OperationID != nil {

@@ -254,6 +254,10 @@ func TestListDatabasesIsOneQuery(t *testing.T) {
 	noError(t, db.SetDatabaseDestroyed(ctx, pool, gone.ID))
 	attach(t, pool, db.NewAttachment{AppID: sushi.ID, DatabaseID: leader.ID, Name: "DATABASE"})
 	attach(t, pool, db.NewAttachment{AppID: ramen.ID, DatabaseID: leader.ID, Name: "REPORTING"})
+	noError(t, db.SetDatabaseUnfollowed(ctx, pool, alone.ID))
+	noError(t, db.SetDatabaseFollowing(ctx, pool, alone.ID, gone.ID))
+	noError(t, db.SetDatabaseUnfollowed(ctx, pool, alone.ID))
+	noError(t, db.SetDatabaseReplacedBy(ctx, pool, alone.ID, &leader.ID))
 	at := time.Now().Truncate(time.Millisecond)
 	noError(t, db.SetFacts(ctx, pool, db.Facts{DatabaseID: one.ID, DataBytes: 1 << 30, Tables: 12, Connections: 3, Version: "15.18", InRecovery: true}))
 	noError(t, db.SetLags(ctx, pool, []db.FollowerLag{{DatabaseID: one.ID, Lag: platform.Lag{At: at, Known: true, Commits: 7, Bytes: 800, Seconds: 0.5}}}))
@@ -279,6 +283,9 @@ func TestListDatabasesIsOneQuery(t *testing.T) {
 	if l.FollowerCount != 2 || l.LeaderName != "" || l.Zone != "a" || l.Operation != nil || l.Reading.Known ||
 		!slices.Equal(l.Attachments, []string{"ramen::REPORTING", "sushi::DATABASE"}) || !same(l.Database, leader) {
 		t.Errorf("leader %+v", l)
+	}
+	if r := byID[alone.ID]; r.ReplacedBy != leader.Name || r.ForkedFrom != gone.Name {
+		t.Errorf("replaced %+v", r)
 	}
 	f := byID[one.ID]
 	if f.LeaderName != leader.Name || f.FollowerCount != 0 || !f.Reading.Known || f.Reading.DataBytes != 1<<30 ||
