@@ -57,7 +57,7 @@ func ChangeoverOf(ctx context.Context, q Querier, operationID int64) (Changeover
 		return c, platform.NotFound("Operation %d is not a changeover.", operationID)
 	}
 	if err != nil {
-		return c, fmt.Errorf("changeover: %w", err)
+		return c, fmt.Errorf("changeover: %w", translate(err))
 	}
 	if saved != nil {
 		c.SavedFormation = []platform.Process{}

@@ -371,7 +371,8 @@ func TestServers(t *testing.T) {
 	v := must(db.ServerOf(ctx, pool, f.ID))(t)
 	now := func() platform.Server { return must(db.ServerByID(ctx, pool, v.ID))(t) }
 
-	if got := must(db.TakenPorts(ctx, pool))(t); fmt.Sprint(got) != "map[20000:true 20001:true]" {
+	taken := func(tx pgx.Tx) (map[int]bool, error) { return db.TakenPorts(ctx, tx) }
+	if got := must(inTx(t, pool, taken))(t); fmt.Sprint(got) != "map[20000:true 20001:true]" {
 		t.Errorf("taken %v", got)
 	}
 	// A taken port leaves the transaction usable.
@@ -419,4 +420,35 @@ func TestServers(t *testing.T) {
 	fresh := must(db.CreateDatabase(ctx, pool, dbtest.Sealer(t), db.NewDatabase{AppID: app.ID, Plan: "standard-0", Major: 15}))(t)
 	_, err = db.ServerOf(ctx, pool, fresh.ID)
 	wantSentence(t, err, platform.KindNotFound, "", "no server yet")
+}
+
+// Two that choose a port at once get different ones.
+func TestPortsAreChosenInTurn(t *testing.T) {
+	pool := dbtest.New(t)
+	ctx := t.Context()
+	d := dbtest.Database(t, pool, dbtest.App(t, pool, "sushi").ID, 20000)
+	const makers = 8
+	errs := make(chan error, makers)
+	for range makers {
+		go func() {
+			errs <- db.InTx(ctx, pool, func(tx pgx.Tx) error {
+				taken, err := db.TakenPorts(ctx, tx)
+				if err != nil {
+					return err
+				}
+				port := 20000
+				for taken[port] {
+					port++
+				}
+				_, err = db.CreateServer(ctx, tx, db.NewServer{DatabaseID: d.ID, Zone: "a", Port: port, Major: 15, Plan: "standard-0"})
+				return err
+			})
+		}()
+	}
+	for range makers {
+		noError(t, <-errs)
+	}
+	if n := len(must(db.ListServers(ctx, pool))(t)); n != makers+1 {
+		t.Errorf("%d servers", n)
+	}
 }

@@ -37,17 +37,19 @@ func scanOperation(row pgx.CollectableRow) (platform.Operation, error) {
 func oneOperation(ctx context.Context, q Querier, sql string, args ...any) (platform.Operation, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
-		return platform.Operation{}, err
+		return platform.Operation{}, translate(err)
 	}
-	return pgx.CollectExactlyOneRow(rows, scanOperation)
+	op, err := pgx.CollectExactlyOneRow(rows, scanOperation)
+	return op, translate(err)
 }
 
 func manyOperations(ctx context.Context, q Querier, sql string, args ...any) ([]platform.Operation, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, err
+		return nil, translate(err)
 	}
-	return pgx.CollectRows(rows, scanOperation)
+	list, err := pgx.CollectRows(rows, scanOperation)
+	return list, translate(err)
 }
 
 // InsertOperation starts an operation: its row, its steps, and its claims on
@@ -145,13 +147,14 @@ func OperationSteps(ctx context.Context, q Querier, operationID int64) ([]platfo
 		select operation_id, position, name, state, detail, started_at, finished_at
 		from operation_steps where operation_id = $1 order by position`, operationID)
 	if err != nil {
-		return nil, err
+		return nil, translate(err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (platform.OperationStep, error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (platform.OperationStep, error) {
 		var s platform.OperationStep
 		err := row.Scan(&s.OperationID, &s.Position, &s.Name, &s.State, &s.Detail, &s.StartedAt, &s.FinishedAt)
 		return s, err
 	})
+	return list, translate(err)
 }
 
 // StepDurations are, by step name, how long each step took in the last limit
@@ -261,7 +264,7 @@ func RequestCancel(ctx context.Context, tx pgx.Tx, id int64, actor string) error
 func CancelRequested(ctx context.Context, q Querier, id int64) (string, error) {
 	var who string
 	err := q.QueryRow(ctx, `select cancel_requested_by from operations where id = $1`, id).Scan(&who)
-	return who, err
+	return who, translate(err)
 }
 
 // ReopenOperation makes an undone operation run again from its failed step: it

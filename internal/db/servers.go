@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const serverColumns = `id, database_id, zone, port, major, plan, fenced, leader_id, state, created_at, destroyed_at`
@@ -37,10 +39,18 @@ func CreateServer(ctx context.Context, q Querier, n NewServer) (platform.Server,
 	return list[0], nil
 }
 
+// portLock is the advisory lock of those who choose a port.
+const portLock = 0x706f727473 // "ports"
+
 // TakenPorts is the ports of every server that is not destroyed, also of
-// fenced and stopped ones.
-func TakenPorts(ctx context.Context, q Querier) (map[int]bool, error) {
-	ports, err := value[[]int](ctx, q, nil, `select coalesce(array_agg(port), '{}') from servers where destroyed_at is null`)
+// fenced and stopped ones. Others who ask wait until tx ends: what is free now
+// is still free when the server is made.
+func TakenPorts(ctx context.Context, tx pgx.Tx) (map[int]bool, error) {
+	// A statement of its own, so that the next one sees what the last holder did.
+	if _, err := exec(ctx, tx, `select pg_advisory_xact_lock($1)`, int64(portLock)); err != nil {
+		return nil, err
+	}
+	ports, err := value[[]int](ctx, tx, nil, `select coalesce(array_agg(port), '{}') from servers where destroyed_at is null`)
 	taken := make(map[int]bool, len(ports))
 	for _, p := range ports {
 		taken[p] = true
