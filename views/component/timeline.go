@@ -89,3 +89,67 @@ type Proof struct {
 
 // Holds is whether the new timeline begins exactly where the old one ends.
 func (p Proof) Holds() bool { return p.OldEnd != "" && p.OldEnd == p.ForkPoint }
+
+// span is a run of steps that stand together: in the band, or under a heading.
+type span struct {
+	heading string
+	band    bool
+	steps   []TimelineStep
+}
+
+// spans cuts the steps where the band begins and ends and where a heading stands.
+func (t Timeline) spans() []span {
+	var out []span
+	for _, s := range t.Steps {
+		heading := t.Headings[s.Position]
+		if len(out) == 0 || heading != "" || out[len(out)-1].band != s.Downtime {
+			out = append(out, span{heading: heading, band: s.Downtime})
+		}
+		out[len(out)-1].steps = append(out[len(out)-1].steps, s)
+	}
+	return out
+}
+
+// took is what stands right of a step: measured, ticking or usual.
+func (s TimelineStep) took() (ms string, known bool) {
+	switch {
+	case s.StartedAt != nil && s.FinishedAt != nil:
+		return Millis(Milliseconds(s.FinishedAt.Sub(*s.StartedAt))), true
+	case s.State == platform.StepPending && s.Usual > 0:
+		return Millis(Milliseconds(s.Usual)), true
+	}
+	return "", false
+}
+
+func (s TimelineStep) word() string {
+	switch s.State {
+	case platform.StepDone:
+		return "done"
+	case platform.StepRunning:
+		return "running now"
+	case platform.StepFailed:
+		return "failed"
+	case platform.StepUndone:
+		return "put back"
+	case platform.StepKept:
+		return "kept"
+	}
+	return "not yet"
+}
+
+// refused is whether writes are refused at this moment.
+func (b Band) refused() bool { return b.RefusedAt != nil && b.AcceptedAt == nil }
+
+// over is whether writes were refused and are accepted again.
+func (b Band) over() bool { return b.OutageMS != nil || b.AcceptedAt != nil }
+
+// outageMS is the measured outage, from the times where no figure was stored.
+func (b Band) outageMS() float64 {
+	if b.OutageMS != nil {
+		return *b.OutageMS
+	}
+	if b.RefusedAt != nil && b.AcceptedAt != nil {
+		return Milliseconds(b.AcceptedAt.Sub(*b.RefusedAt))
+	}
+	return 0
+}
