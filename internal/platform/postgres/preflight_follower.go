@@ -83,7 +83,6 @@ var sameSettings = []string{
 }
 
 func checkSettings(ctx context.Context, leader, follower Querier, _ Target) (platform.Check, error) {
-	const name, title = "settings", "Servers that can take each other's place"
 	a, err := identity(ctx, leader)
 	if err != nil {
 		return platform.Check{}, err
@@ -92,8 +91,13 @@ func checkSettings(ctx context.Context, leader, follower Querier, _ Target) (pla
 	if err != nil {
 		return platform.Check{}, err
 	}
+	return compareIdentities(a, b), nil
+}
+
+func compareIdentities(a, b map[string]string) platform.Check {
+	const name, title = "settings", "Servers that can take each other's place"
 	if stopped, found := compareVersions(a["server_version_num"], b["server_version_num"]); found {
-		return stop(name, title, "%s", stopped), nil
+		return stop(name, title, "%s", stopped)
 	}
 	var different []string
 	for _, key := range slices.Sorted(maps.Keys(a)) {
@@ -102,9 +106,9 @@ func checkSettings(ctx context.Context, leader, follower Querier, _ Target) (pla
 		}
 	}
 	if len(different) > 0 {
-		return stop(name, title, "They differ: %s. Make a new follower.", strings.Join(different, "; ")), nil
+		return stop(name, title, "They differ: %s. Make a new follower.", strings.Join(different, "; "))
 	}
-	return ok(name, title, "PostgreSQL %s and %d settings are the same on both.", versionText(b["server_version_num"]), len(a)-1), nil
+	return ok(name, title, "PostgreSQL %s and %d settings are the same on both.", versionText(b["server_version_num"]), len(a)-1)
 }
 
 // identity is what must be equal, by name. The version of the collation is the

@@ -11,7 +11,8 @@ import (
 // begins at record, which after a stop is the old leader's shutdown checkpoint:
 // its last record, so nothing is missing then (safety 2). It asks every
 // millisecond on the open connection. progress, if not nil, is told the bytes
-// to go whenever they change.
+// to go whenever they change. When ctx ends in the middle of a question the
+// connection is closed, as pgx does.
 func ReplayedPast(ctx context.Context, candidate Querier, record platform.LSN, progress func(toGo int64)) error {
 	told := int64(-1)
 	for {
@@ -36,7 +37,8 @@ func ReplayedPast(ctx context.Context, candidate Querier, record platform.LSN, p
 }
 
 // WaitWritable waits until the server has left recovery. It asks every
-// millisecond on the open connection, which outlives the promotion.
+// millisecond on the open connection, which outlives the promotion. When ctx
+// ends in the middle of a question the connection is closed, as pgx does.
 func WaitWritable(ctx context.Context, q Querier) error {
 	for {
 		var inRecovery bool
