@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -73,7 +74,7 @@ func Open(log io.Writer) (p *Platform, closePlatform func() error, err error) {
 		return nil, nil, err
 	}
 	e, err := local.Open(local.Config{Home: home, Zones: []local.Zone{{Name: "a", Dir: home}, {Name: "b", Dir: home + "/b"}},
-		Logger: slog.New(slog.NewTextHandler(log, nil))})
+		ExtraBinDirs: filepath.SplitList(os.Getenv("CHANGEOVER_POSTGRES_BIN")), Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		_ = os.RemoveAll(home)
 		return nil, nil, err
@@ -188,6 +189,28 @@ func (s *Server) Start(t testing.TB) {
 	if err := s.platform.Start(t.Context(), Epoch, s.Server); err != nil {
 		t.Fatalf("start: %v\n%s", err, s.platform.Log(s.Server, 30))
 	}
+}
+
+// DataDir is the server's data directory.
+func (s *Server) DataDir() string { return s.platform.DataDir(s.Server) }
+
+// DataDir is where s has its data directory.
+func (p *Platform) DataDir(s engine.Server) string {
+	dir := p.Home
+	if s.Zone != "a" {
+		dir = filepath.Join(dir, s.Zone)
+	}
+	return filepath.Join(dir, "servers", strconv.FormatInt(s.ID, 10), "data")
+}
+
+// Pids are the processes of the server.
+func (s *Server) Pids(t testing.TB) []int {
+	t.Helper()
+	pids, err := s.platform.Processes(s.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pids
 }
 
 // Connect is a connection as the app; it is closed when the test ends.

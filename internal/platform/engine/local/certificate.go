@@ -122,7 +122,7 @@ func (e *Engine) writeCertificate(c cluster) error {
 	if err != nil {
 		return err
 	}
-	template, err := certificateTemplate(host)
+	template, err := certificateTemplate("Changeover "+c.name)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func certificateIsGood(c cluster, host string, ca authority) bool {
 		return false
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil || time.Until(cert.NotAfter) < certificateRenew || cert.VerifyHostname(host) != nil {
+	if err != nil || time.Until(cert.NotAfter) < certificateRenew || cert.Subject.CommonName != "Changeover "+c.name || cert.VerifyHostname(host) != nil {
 		return false
 	}
 	key, err := x509.ParseECPrivateKey(keyBlock.Bytes)

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -12,3 +13,5 @@ func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 		t.Fatalf("%s: %v", sql, err)
 	}
 }
+
+func portText(port uint16) string { return strconv.Itoa(int(port)) }

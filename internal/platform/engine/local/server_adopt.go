@@ -45,7 +45,12 @@ func (e *Engine) adopt(ctx context.Context, s engine.Server) error {
 	if err != nil {
 		return err
 	}
-	return e.exclusively(ctx, c, func() error { return e.startServer(ctx, s, c) })
+	return e.exclusively(ctx, c, func() error {
+		if e.postmaster(c) != 0 {
+			return nil // it runs; whether it should write is its operation's matter
+		}
+		return e.startServer(ctx, s, c)
+	})
 }
 
 // StopAll stops every server of this state directory and the control cluster

@@ -16,6 +16,10 @@ import (
 // leavePatience is how long a promotion that began may take to show its end.
 const leavePatience = 30 * time.Second
 
+// withdrawPatience is how long a candidate may take to stop: the old leader
+// waits for it, closed to everybody, and nothing on a standby is lost by a hard end.
+const withdrawPatience = 2 * time.Second
+
 // requested is the file that says: a promotion may be under way. Every
 // promotion of ours writes it first, so that its absence is a proof.
 func (c cluster) requested() string { return filepath.Join(c.dir, requestedFile) }
@@ -85,7 +89,7 @@ func (e *Engine) withdraw(ctx context.Context, s engine.Server, c cluster) (inRe
 		if err := removeFile(c.path(promoteFile)); err != nil {
 			return false, err
 		}
-		if err := e.stop(ctx, c, stopPatience); err != nil {
+		if err := e.stop(ctx, c, withdrawPatience); err != nil {
 			return false, err
 		}
 		// It may have left recovery after all while it was being stopped: the

@@ -13,6 +13,8 @@ import (
 
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -22,8 +24,9 @@ const (
 )
 
 // Start starts s, in recovery where the mark or standby.signal says so, and
-// returns when it answers. It is nil for a server that runs already. The error
-// is an *engine.StartError when the server ends or does not answer within 60 s
+// returns when it answers. It is nil for a server that runs already, but
+// Conflict where that one writes and the mark or the file says it must not. The
+// error is an *engine.StartError when the server ends or does not answer within 60 s
 // (it is left to go on then, a next Start waits again), and Unavailable when a
 // stranger has the port.
 func (e *Engine) Start(ctx context.Context, epoch int64, s engine.Server) error {
@@ -38,7 +41,15 @@ func (e *Engine) startServer(ctx context.Context, s engine.Server, c cluster) er
 	if err := c.mustBeComplete(); err != nil {
 		return err
 	}
-	if pid := e.postmaster(c); pid == 0 {
+	if pid := e.postmaster(c); pid != 0 {
+		control, err := readControlFile(c.data)
+		if err != nil {
+			return err
+		}
+		if control.State == engine.InProduction && (s.Fenced || exists(c.path(standbyFile))) {
+			return platform.Conflict("%s is marked as fenced and still writes. Stop it first: its next start is in recovery.", c.title())
+		}
+	} else {
 		if s.Fenced {
 			if err := e.fence(c); err != nil {
 				return err
@@ -66,12 +77,22 @@ func (e *Engine) start(ctx context.Context, id int64, c cluster, extra ...string
 		if pid == 0 {
 			break
 		}
-		lock, _ := readLockFile(c.path("postmaster.pid"))
-		if lock.status != "stopping" {
-			return e.awaitReady(ctx, id, c, pid, nil, 0, deadline)
+		if lock, _ := readLockFile(c.path("postmaster.pid")); lock.status == "stopping" {
+			if err := e.finishStop(ctx, c); err != nil {
+				return err
+			}
+			continue
 		}
-		if err := e.awaitStopped(ctx, c, pid, deadline); err != nil {
+		if err := e.awaitReady(ctx, id, c, pid, nil, 0, deadline); err != nil {
 			return err
+		}
+		// It may have been killed this moment, or be frozen: only an answer counts.
+		err := e.answers(ctx, c)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return c.startError(id, 0)
 		}
 	}
 	// Backends can outlive a postmaster that was killed, and go on writing.
@@ -155,18 +176,28 @@ func (c cluster) startError(id int64, logFrom int64) error {
 	return &engine.StartError{ServerID: id, Log: log}
 }
 
-func (e *Engine) awaitStopped(ctx context.Context, c cluster, pid int, deadline time.Time) error {
-	p, err := openProcess(pid, c.data)
-	if err != nil || p == nil {
+// answers is nil when the server takes a connection within a second.
+func (e *Engine) answers(ctx context.Context, c cluster) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, e.adminConfig(c.port, "postgres"))
+	if err != nil {
 		return err
 	}
-	defer p.close()
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	if err := p.wait(ctx); err != nil {
-		return fmt.Errorf("%s is still stopping: %w", c.name, err)
+	return conn.Close(ctx)
+}
+
+// finishStop ends a server that is stopping. Once its control file says "shut
+// down" only walsenders are left, and a start need not wait for their followers.
+func (e *Engine) finishStop(ctx context.Context, c cluster) error {
+	control, err := readControlFile(c.data)
+	if err != nil {
+		return err
 	}
-	return nil
+	if control.State == engine.ShutDown || control.State == engine.ShutDownInRecovery {
+		return e.endAll(ctx, c, 200*time.Millisecond)
+	}
+	return e.stop(ctx, c, stopPatience)
 }
 
 // portIsFree says in a sentence that a stranger has the port. It is the

@@ -28,6 +28,15 @@ func (e *Engine) Status(_ context.Context, s engine.Server) (engine.Status, erro
 	return status, err
 }
 
+// Processes are the live processes of s, from a look at all of the machine's.
+func (e *Engine) Processes(s engine.Server) ([]int, error) {
+	c, err := e.cluster(s)
+	if err != nil {
+		return nil, err
+	}
+	return e.processes(c)
+}
+
 // Disk is how many bytes are free and there in all where the zone's data lives.
 func (e *Engine) Disk(zone string) (free, total int64, err error) {
 	dir, err := e.zoneDir(zone)

@@ -54,7 +54,7 @@ func (e *Engine) stop(ctx context.Context, c cluster, patience time.Duration) er
 		}
 		if time.Since(begin) > patience {
 			e.log.Warn("fast stop takes too long, ending the server hard", "cluster", c.name)
-			return e.endAll(ctx, c, 5*time.Second)
+			return e.endAll(ctx, c, min(patience/4, 5*time.Second))
 		}
 	}
 	return e.endAll(ctx, c, time.Second)

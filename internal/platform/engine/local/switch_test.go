@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,29 +14,22 @@ import (
 )
 
 // freeze stops every process of s with SIGSTOP; they go on when the test ends.
-func freeze(t *testing.T, p *platformtest.Platform, s *platformtest.Server) {
+func freeze(t *testing.T, s *platformtest.Server) {
 	t.Helper()
-	data := filepath.Join(p.Home, "b", "servers", strconv.FormatInt(s.ID, 10), "data")
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
+	pids := s.Pids(t)
+	if len(pids) < 4 {
+		t.Fatalf("the follower has %d processes, expected a whole server", len(pids))
 	}
-	count := 0
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		if dir, err := os.Readlink("/proc/" + entry.Name() + "/cwd"); err == nil && dir == data {
-			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
-			count++
-			t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
-		}
+	for _, pid := range pids {
+		signal(t, pid, syscall.SIGSTOP)
+		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 	}
-	if count < 4 {
-		t.Fatalf("froze %d processes of the follower, expected a whole server", count)
+}
+
+func signal(t *testing.T, pid int, sig syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(pid, sig); err != nil {
+		t.Fatalf("%v to %d: %v", sig, pid, err)
 	}
 }
 
@@ -51,7 +43,7 @@ func TestStopForSwitchWithFrozenFollower(t *testing.T) {
 	other := p.Follower(t, leader)
 	app := leader.Connect(t)
 	exec(t, app, "create table load (id bigint, filler text)")
-	freeze(t, p, other)
+	freeze(t, other)
 	exec(t, app, "insert into load select g, repeat('x', 200) from generate_series(1, 200000) g")
 
 	if err := p.PrepareStop(t.Context(), leader.Server); err != nil {
@@ -96,7 +88,7 @@ func TestStopForSwitchWithFrozenFollower(t *testing.T) {
 		status, err := p.Status(t.Context(), candidate.Server)
 		return status.Control.State == engine.InProduction, err
 	})
-	history, err := os.ReadFile(filepath.Join(p.Home, "b", "servers", strconv.FormatInt(candidate.ID, 10), "data", "pg_wal", "00000002.history"))
+	history, err := os.ReadFile(filepath.Join(candidate.DataDir(), "pg_wal", "00000002.history"))
 	if err != nil {
 		t.Fatal(err)
 	}
