@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+	"changeover/internal/platform/postgres"
+	"changeover/views/page"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+)
+
+// activityWithin is how long a page waits for a server that may be sick.
+const activityWithin = 2 * time.Second
+
+// withServer runs fn on an admin connection to the server that the database is.
+func (a *app) withServer(ctx context.Context, d platform.Database, fn func(context.Context, *pgx.Conn) error) error {
+	if d.ServerID == nil {
+		return platform.Conflict("%s has no server yet. Wait until it is available.", d.Name)
+	}
+	server, err := db.ServerByID(ctx, a.pool, *d.ServerID)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, activityWithin)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, a.engine.Admin(engine.Server{
+		ID: server.ID, Zone: server.Zone, Port: server.Port, Major: server.Major, Plan: a.plan(server.Plan), Fenced: server.Fenced,
+	}, d.DatabaseName))
+	if err != nil {
+		return platform.Unavailable(err, "The server of %s does not answer. Look at its page in a few seconds.", d.Name)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return fn(ctx, conn)
+}
+
+// activity is who is connected to the database now.
+func (a *app) activity(ctx context.Context, d platform.Database) ([]platform.Backend, error) {
+	var backends []platform.Backend
+	err := a.withServer(ctx, d, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		backends, err = postgres.Activity(ctx, conn)
+		return err
+	})
+	return backends, err
+}
+
+// activityView never fails: a server that cannot be asked is a sentence.
+func (a *app) activityView(ctx context.Context, row db.DatabaseListRow) page.ActivityView {
+	d := row.Database
+	view := page.ActivityView{DatabaseName: d.Name}
+	if d.State != platform.DatabaseAvailable && d.State != platform.DatabaseFenced {
+		view.Problem = fmt.Sprintf("It is %s, so nobody is connected.", d.State)
+		return view
+	}
+	backends, err := a.activity(ctx, d)
+	if err != nil {
+		view.Problem = failureOf(err, "").Message
+		return view
+	}
+	for _, b := range backends {
+		view.Total++
+		if b.State == "idle" {
+			view.Idle++
+		} else {
+			view.Working++
+		}
+		row := page.ActivityRow{PID: b.PID, State: b.State, Source: b.Source(), Running: b.RunningFor, Waiting: b.WaitEvent, Query: b.Query, CanCancel: true}
+		if len(b.BlockedBy) > 0 {
+			row.Waiting = fmt.Sprintf("%s, held by %s", or(b.WaitEvent, "Lock"), strings.Trim(fmt.Sprint(b.BlockedBy), "[]"))
+		}
+		if strings.Contains(b.WaitEvent, "SyncRep") {
+			row.CanCancel = false
+			row.CancelRefusal = "It has committed and waits for its standby. Cancelling would report as safe what is not."
+		}
+		view.Rows = append(view.Rows, row)
+	}
+	return view
+}
+
+// activityShow serves GET /databases/:database/activity: JSON for programs, the
+// database's page at that place for people.
+func (a *app) activityShow(c echo.Context) error {
+	row, err := a.findDatabase(c)
+	if err != nil {
+		return err
+	}
+	if !isAPI(c) {
+		return seeOther(c, databasePath(row.Database.Name)+"#activity")
+	}
+	backends, err := a.activity(c.Request().Context(), row.Database)
+	if err != nil {
+		return err
+	}
+	type backendJSON struct {
+		PID       int     `json:"pid"`
+		State     string  `json:"state"`
+		Source    string  `json:"source"`
+		RunningMS float64 `json:"running_ms"`
+		Waiting   string  `json:"waiting,omitempty"`
+		Query     string  `json:"query"`
+	}
+	list := make([]backendJSON, 0, len(backends))
+	for _, b := range backends {
+		list = append(list, backendJSON{b.PID, b.State, b.Source(), float64(b.RunningFor.Microseconds()) / 1000, b.WaitEvent, b.Query})
+	}
+	return c.JSON(200, list)
+}
+
+// activityCancel serves POST /databases/:database/activity/:pid/cancel.
+func (a *app) activityCancel(c echo.Context) error {
+	return a.endActivity(c, "query", postgres.Cancel)
+}
+
+// activityTerminate serves POST /databases/:database/activity/:pid/terminate.
+func (a *app) activityTerminate(c echo.Context) error {
+	return a.endActivity(c, "connection", postgres.Terminate)
+}
+
+func (a *app) endActivity(c echo.Context, what string, end func(context.Context, postgres.Querier, int) error) error {
+	row, err := a.findDatabase(c)
+	if err != nil {
+		return err
+	}
+	pid, err := number(c, "pid")
+	if err != nil {
+		return err
+	}
+	noteSubject(c, fmt.Sprintf("%s pid %d", row.Database.Name, pid))
+	err = a.withServer(c.Request().Context(), row.Database, func(ctx context.Context, conn *pgx.Conn) error { return end(ctx, conn, int(pid)) })
+	if err != nil {
+		return err
+	}
+	if isAPI(c) {
+		return c.JSON(202, map[string]int64{"pid": pid})
+	}
+	a.flashOK(c, fmt.Sprintf("The %s of process %d was ended.", what, pid))
+	return seeOther(c, a.cameFrom(c, databasePath(row.Database.Name)+"#activity"))
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/layout"
+	"changeover/views/page"
+
+	"github.com/labstack/echo/v4"
+)
+
+// appIndex serves GET /apps.
+func (a *app) appIndex(c echo.Context) error {
+	if isAPI(c) {
+		apps, err := db.ListApps(c.Request().Context(), a.pool)
+		if err != nil {
+			return err
+		}
+		type appJSON struct {
+			Name        string `json:"name"`
+			Maintenance bool   `json:"maintenance"`
+			Release     int    `json:"release"`
+			Database    string `json:"database,omitempty"`
+		}
+		list := make([]appJSON, 0, len(apps))
+		for _, app := range apps {
+			list = append(list, appJSON{app.Name, app.MaintenanceOn, app.Release, app.DatabaseName})
+		}
+		return c.JSON(200, list)
+	}
+	return a.showAppIndex(c, formOf(c))
+}
+
+func (a *app) showAppIndex(c echo.Context, form component.Form) error {
+	ctx := c.Request().Context()
+	apps, err := db.ListApps(ctx, a.pool)
+	if err != nil {
+		return err
+	}
+	view := page.AppIndexView{Form: form}
+	databases, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{})
+	if err != nil {
+		return err
+	}
+	for _, app := range apps {
+		row := page.AppRow{Name: app.Name, MaintenanceOn: app.MaintenanceOn, Release: app.Release}
+		row.MonthlyCents, row.Databases = a.usesOf(app.Name, databases)
+		if row.Formation, err = a.formationOf(ctx, app.ID); err != nil {
+			return err
+		}
+		releases, err := db.ListReleases(ctx, a.pool, app.ID, 1)
+		if err != nil {
+			return err
+		}
+		if len(releases) > 0 {
+			row.ReleasedAt = &releases[0].CreatedAt
+		}
+		view.Apps = append(view.Apps, row)
+	}
+	f, err := a.frame(c, "Apps", layout.NavApps)
+	if err != nil {
+		return err
+	}
+	return a.render(c, statusOr(c), page.AppIndex(f, view))
+}
+
+// usesOf is what an app is billed for a month, and the databases attached to it.
+func (a *app) usesOf(app string, databases []db.DatabaseListRow) (cents int64, links []component.Link) {
+	for _, d := range databases {
+		if d.Database.AppName == app && d.Database.State != platform.DatabaseCreating {
+			cents += a.plan(d.Database.Plan).MonthlyCents
+		}
+		for _, t := range d.Attachments {
+			if strings.HasPrefix(t, app+"::") {
+				links = append(links, databaseLink(d.Database.Name))
+				break
+			}
+		}
+	}
+	return cents, links
+}
+
+func (a *app) formationOf(ctx context.Context, appID int64) (string, error) {
+	formation, err := db.Formation(ctx, a.pool, appID)
+	return formationWords(formation), err
+}
+
+// appCreate serves POST /apps.
+func (a *app) appCreate(c echo.Context) error {
+	input, err := readInput(c)
+	if err != nil {
+		return err
+	}
+	app, err := db.CreateApp(c.Request().Context(), a.pool, input["name"], visitorOf(c).Email)
+	if err != nil {
+		return a.refusedForm(c, err, func(form component.Form) error { return a.showAppIndex(c, form) })
+	}
+	noteSubject(c, app.Name)
+	if isAPI(c) {
+		return c.JSON(201, map[string]string{"name": app.Name})
+	}
+	a.flashOK(c, "The app "+app.Name+" is there. Create a database for it next.")
+	return seeOther(c, appPath(app.Name))
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+)
+
+// attachmentCreate serves POST /databases/:database/attachments. Without a
+// name the attachment gets a free colour.
+func (a *app) attachmentCreate(c echo.Context) error {
+	made, err := a.createAttachment(c)
+	if err != nil {
+		return a.refusedForm(c, err, func(form component.Form) error {
+			row, err := a.findDatabase(c)
+			if err != nil {
+				return err
+			}
+			return a.showDatabase(c, row, "", form)
+		})
+	}
+	noteDetail(c, made.AppName+"::"+made.Name)
+	if isAPI(c) {
+		return c.JSON(201, map[string]any{"id": made.ID, "app": made.AppName, "name": made.Name, "config_var": made.ConfigVarName()})
+	}
+	a.flashOK(c, fmt.Sprintf("%s is %s of %s now.", made.DatabaseName, made.ConfigVarName(), made.AppName))
+	return seeOther(c, databasePath(made.DatabaseName)+"#attachments")
+}
+
+func (a *app) createAttachment(c echo.Context) (platform.Attachment, error) {
+	var made platform.Attachment
+	input, err := readInput(c)
+	if err != nil {
+		return made, err
+	}
+	ctx := c.Request().Context()
+	row, err := a.findDatabase(c)
+	if err != nil {
+		return made, err
+	}
+	name := or(input["app"], row.Database.AppName)
+	app, err := db.AppByName(ctx, a.pool, name)
+	if isKind(err, platform.KindNotFound) {
+		return made, platform.Invalid("app", "There is no app %s. Choose one from the list, or create it first.", shortened(name))
+	}
+	if err != nil {
+		return made, err
+	}
+	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+		made, err = db.Attach(ctx, tx, db.NewAttachment{AppID: app.ID, DatabaseID: row.Database.ID, Name: strings.ToUpper(input["name"]), Actor: visitorOf(c).Email})
+		return err
+	})
+	return made, err
+}
+
+// attachmentDelete serves POST /databases/:database/attachments/:id/detach.
+func (a *app) attachmentDelete(c echo.Context) error {
+	id, err := number(c, "id")
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	row, err := a.findDatabase(c)
+	if err != nil {
+		return err
+	}
+	attachment, err := db.AttachmentByID(ctx, a.pool, id)
+	if err != nil {
+		return err
+	}
+	if attachment.DatabaseID != row.Database.ID {
+		return platform.NotFound("%s has no such attachment. Reload its page.", row.Database.Name)
+	}
+	if attachment.IsPrimary() {
+		return platform.Conflict("%s is the DATABASE_URL of %s. Promote another database there first; the app would have none otherwise.", row.Database.Name, attachment.AppName)
+	}
+	noteDetail(c, attachment.AppName+"::"+attachment.Name)
+	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+		_, err := db.Detach(ctx, tx, id, visitorOf(c).Email, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if isAPI(c) {
+		return c.NoContent(204)
+	}
+	a.flashOK(c, fmt.Sprintf("%s was detached from %s.", row.Database.Name, attachment.AppName))
+	return seeOther(c, databasePath(row.Database.Name)+"#attachments")
+}

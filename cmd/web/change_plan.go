@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/layout"
+	"changeover/views/page"
+
+	"github.com/labstack/echo/v4"
+)
+
+// changePlan serves GET /databases/:database/change-plan.
+func (a *app) changePlan(c echo.Context) error { return a.showChangePlan(c, formOf(c)) }
+
+// showChangePlan is the page on which a change is put together; what was typed
+// comes from the form that was refused, else from the query.
+func (a *app) showChangePlan(c echo.Context, form component.Form) error {
+	ctx := c.Request().Context()
+	row, err := a.findDatabase(c)
+	if err != nil {
+		return err
+	}
+	d := row.Database
+	chosen := func(field string) string { return form.Value(field, c.QueryParam(field)) }
+	view := page.ChangePlanView{
+		Form: form, DatabaseName: d.Name, AppName: d.AppName, Plan: a.plan(d.Plan), Version: row.Reading.Version, DataBytes: row.Reading.DataBytes,
+		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, Method: "changeover", CheckedAt: time.Now(),
+		Refusal: changePlanRefusal(row),
+	}
+	followers, err := a.followerRows(ctx, d)
+	if err != nil {
+		return err
+	}
+	picked := pickFollower(followers, chosen("follower"))
+	if err := a.choosePlan(&view, chosen("plan"), chosen("tier"), picked); err != nil {
+		return err
+	}
+	a.fillFollowers(&view, row, followers, picked)
+	if err := a.fillMethods(ctx, &view, row, followers, picked); err != nil {
+		return err
+	}
+	a.fillPreflight(ctx, &view, row, picked)
+	if err := a.fillConsequences(ctx, &view, row, followers, picked); err != nil {
+		return err
+	}
+	f, err := a.frame(c, "Change plan", layout.NavDatabases)
+	if err != nil {
+		return err
+	}
+	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLink(d.AppName), databaseLink(d.Name), component.Link{Text: "Change plan"})
+	f.Freshness = "Checked " + view.CheckedAt.UTC().Format("15:04:05 UTC")
+	return a.render(c, statusOr(c), page.ChangePlan(f, view))
+}
+
+// pickFollower is the follower that was chosen; with nothing chosen, the first
+// one that can take over now. Nil means: a new one is made.
+func pickFollower(followers []db.DatabaseListRow, name string) *db.DatabaseListRow {
+	if name == newFollower {
+		return nil
+	}
+	for i, f := range followers {
+		if f.Database.Name == name {
+			return &followers[i]
+		}
+	}
+	return nil
+}
+
+// choosePlan fills in the plan picker. A chosen follower decides the plan.
+func (a *app) choosePlan(view *page.ChangePlanView, plan, tier string, picked *db.DatabaseListRow) error {
+	view.Target = view.Plan
+	if plan != "" {
+		target, err := a.catalogue.Plan(plan)
+		if err != nil {
+			return err
+		}
+		view.Target = target
+	}
+	if picked != nil {
+		view.Target = a.plan(picked.Database.Plan)
+	}
+	view.Tier = or(tier, view.Target.Tier.Name)
+	if plan != "" || picked != nil {
+		view.Tier = view.Target.Tier.Name
+	}
+	for _, t := range a.catalogue.Tiers {
+		choice := page.TierChoice{Name: t.Name, Title: t.Title, Selected: t.Name == view.Tier}
+		if !t.CanFollow && view.Plan.Tier.CanFollow {
+			choice.Refusal = "Essential is not offered: a follower changeover needs Standard or higher. The way to Essential is a copy."
+		}
+		view.Tiers = append(view.Tiers, choice)
+	}
+	for _, p := range a.catalogue.OfTier(view.Tier) {
+		choice := page.PlanChoice{Plan: p, Today: p.Name == view.Plan.Name, Selected: p.Name == view.Target.Name}
+		if err := a.catalogue.FollowerPlan(view.Plan, p, view.DataBytes); err != nil && view.Plan.Tier.CanFollow {
+			choice.Refusal = failureOf(err, "").Message
+		}
+		view.Choices = append(view.Choices, choice)
+	}
+	return nil
+}
+
+func (a *app) fillFollowers(view *page.ChangePlanView, row db.DatabaseListRow, followers []db.DatabaseListRow, picked *db.DatabaseListRow) {
+	view.Follower = newFollower
+	for _, f := range followers {
+		pick := page.FollowerPick{Name: f.Database.Name, Plan: f.Database.Plan, Zone: f.Zone, Lag: lagOf(f.Database, f.Reading)}
+		switch {
+		case f.Operation != nil:
+			pick.Refusal = fmt.Sprintf("%s of it is running.", f.Operation.Kind.Title())
+		case f.Database.ReadableAt == nil:
+			pick.Refusal = "It has not caught up yet."
+		case !f.Reading.Lag.Known:
+			pick.Note = "its lag is not known now"
+		case f.Reading.Lag.CaughtUp():
+			pick.Note = "caught up"
+		default:
+			pick.Note = fmt.Sprintf("must come within %d commits first", platform.CaughtUpCommits)
+		}
+		if picked != nil && picked.Database.ID == f.Database.ID {
+			pick.Selected, view.Follower = true, f.Database.Name
+			if pick.Refusal != "" && view.Refusal == "" {
+				view.Refusal = pick.Refusal
+			}
+		}
+		view.Followers = append(view.Followers, pick)
+	}
+	view.NewFollower = page.FollowerPick{Name: newFollower, Plan: view.Target.Name, Selected: view.Follower == newFollower, Note: "made first, while the app goes on"}
+	var err error
+	if err = platform.CanFollow(row.Database, view.Plan, time.Now()); err == nil {
+		err = a.catalogue.FollowerPlan(view.Plan, view.Target, view.DataBytes)
+	}
+	if err != nil {
+		view.NewFollower.Refusal = failureOf(err, "").Message
+		if view.Follower == newFollower && view.Refusal == "" {
+			view.Refusal = view.NewFollower.Refusal
+		}
+	}
+}
+
+// fillPreflight makes the dry look; what cannot be looked at is in the way.
+func (a *app) fillPreflight(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, picked *db.DatabaseListRow) {
+	if row.Database.State != platform.DatabaseAvailable || row.Database.IsFollower() {
+		return
+	}
+	var followerID *int64
+	if picked != nil {
+		followerID = &picked.Database.ID
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	checks, err := a.jobs.Preflight(ctx, row.Database.ID, followerID, view.Target)
+	if err != nil {
+		message := failureOf(err, "").Message
+		a.log.Warn("preflight failed", "database", row.Database.Name, "error", err)
+		view.Checks = append(view.Checks, component.Check{Tone: component.ToneBad, Label: "The check itself", Detail: message})
+		view.Refusal = or(view.Refusal, "The servers could not be checked. Check again in a few seconds.")
+		return
+	}
+	for _, check := range checks {
+		view.Checks = append(view.Checks, component.Check{Tone: checkTone(check.State), Label: check.Title, Detail: check.Detail})
+		if check.State == platform.CheckStop {
+			view.Refusal = or(view.Refusal, check.Title+": "+check.Detail)
+		}
+	}
+}
+
+func checkTone(s platform.CheckState) component.Tone {
+	switch s {
+	case platform.CheckKnow:
+		return component.ToneWarn
+	case platform.CheckStop:
+		return component.ToneBad
+	}
+	return component.ToneOK
+}
+
+// fillConsequences fills in who is connected, what runs, and what stays behind.
+func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, followers []db.DatabaseListRow, picked *db.DatabaseListRow) error {
+	d := row.Database
+	if backends, err := a.activity(ctx, d); err == nil {
+		view.Connected, view.ConnectedTotal = connected(backends, d.Name), len(backends)
+	}
+	// Scheduled jobs run outside this program, so it is always asked.
+	view.HasJobs = true
+	for _, f := range followers {
+		if picked == nil || f.Database.ID != picked.Database.ID {
+			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s follows the old leader and stays with it. It can be re-created afterwards.", f.Database.Name))
+		}
+	}
+	attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, d.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range attachments {
+		if t.AppID != d.AppID {
+			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s keeps the old leader as %s, where it can only read.", t.AppName, shortAttachment(t.Name)))
+		}
+	}
+	return nil
+}

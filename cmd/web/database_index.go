@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/layout"
+	"changeover/views/page"
+
+	"github.com/labstack/echo/v4"
+)
+
+// home serves GET /.
+func (a *app) home(c echo.Context) error { return seeOther(c, "/databases") }
+
+// databaseIndex serves GET /databases.
+func (a *app) databaseIndex(c echo.Context) error {
+	ctx := c.Request().Context()
+	if isAPI(c) {
+		rows, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{})
+		if err != nil {
+			return err
+		}
+		list := make([]databaseJSON, 0, len(rows))
+		for _, r := range rows {
+			list = append(list, toDatabaseJSON(r))
+		}
+		return c.JSON(200, list)
+	}
+	view, err := a.databaseIndexView(ctx, c.QueryParam("filter"), strings.TrimSpace(c.QueryParam("q")))
+	if err != nil {
+		return err
+	}
+	if view.Total == 0 {
+		first, err := a.databaseNewView(c, formOf(c))
+		if err != nil {
+			return err
+		}
+		view.FirstRun = &first
+	}
+	// A filtered list is not what the shared fragment shows, so it is not live.
+	topics := []string{db.LiveDatabases}
+	if view.Filter != "" || view.Query != "" || view.Total == 0 {
+		topics = nil
+	}
+	f, err := a.frame(c, "Databases", layout.NavDatabases, topics...)
+	if err != nil {
+		return err
+	}
+	view.AppCount, view.Running = f.Apps, len(f.Running)
+	return a.render(c, 200, page.DatabaseIndex(f, view))
+}
+
+// databaseIndexView is the list of databases as the page and the live fragment
+// show it.
+func (a *app) databaseIndexView(ctx context.Context, filter, query string) (page.DatabaseIndexView, error) {
+	view := page.DatabaseIndexView{Filter: filter, Query: query}
+	rows, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{Text: query})
+	if err != nil {
+		return view, err
+	}
+	now := time.Now()
+	if view.SpentCents, err = db.MonthCostCents(ctx, a.pool, now); err != nil {
+		return view, err
+	}
+	view.Month = now.UTC().Month().String()
+	view.Total = len(rows)
+	if query != "" {
+		counts, err := db.RailOf(ctx, a.pool, 0)
+		if err != nil {
+			return view, err
+		}
+		view.Total = counts.Databases
+	}
+	for _, r := range rows {
+		row := a.databaseRow(r)
+		view.MonthCents += row.MonthlyCents
+		leader := !r.Database.IsFollower()
+		needs := row.Attention != ""
+		switch {
+		case leader:
+			view.LeaderCount++
+		default:
+			view.FollowerCount++
+		}
+		if needs {
+			view.AttentionCount++
+		}
+		if filter == "attention" && !needs || filter == "leaders" && !leader || filter == "followers" && leader {
+			continue
+		}
+		if needs {
+			view.Attention = append(view.Attention, row)
+		} else {
+			view.Rest = append(view.Rest, row)
+		}
+	}
+	return view, nil
+}
+
+func (a *app) databaseRow(r db.DatabaseListRow) page.DatabaseRow {
+	plan := a.plan(r.Database.Plan)
+	row := page.DatabaseRow{
+		ID: r.Database.ID, Name: r.Database.Name, AppName: r.Database.AppName, Plan: r.Database.Plan,
+		AttachmentName: attachmentOn(r), Status: databaseStatus(r), Role: databaseRole(r), Lag: lagOf(r.Database, r.Reading),
+		Connections: r.Reading.Connections, ConnectionLimit: plan.Connections,
+		DataBytes: r.Reading.DataBytes, StorageBytes: plan.StorageBytes, Answers: r.Reading.Known && r.Reading.Answers,
+	}
+	if r.Database.State != platform.DatabaseCreating {
+		row.MonthlyCents = plan.MonthlyCents
+	}
+	row.Attention, row.Act = attention(r, plan)
+	return row
+}
+
+// plan is the catalogue's plan of that name; one that is not in the catalogue
+// any more has its name and no figures.
+func (a *app) plan(name string) platform.Plan {
+	plan, err := a.catalogue.Plan(name)
+	if err != nil {
+		return platform.Plan{Name: name}
+	}
+	return plan
+}

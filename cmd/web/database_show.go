@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/layout"
+	"changeover/views/page"
+
+	"github.com/labstack/echo/v4"
+)
+
+// mostHistory is how many operations a database's page lists.
+const mostHistory = 20
+
+// findDatabase is the database named in the path, with everything that the
+// list shows of it.
+func (a *app) findDatabase(c echo.Context) (db.DatabaseListRow, error) {
+	return a.databaseNamed(c.Request().Context(), c.Param("database"))
+}
+
+func (a *app) databaseNamed(ctx context.Context, name string) (db.DatabaseListRow, error) {
+	rows, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{Name: name})
+	if err != nil {
+		return db.DatabaseListRow{}, err
+	}
+	if name == "" || len(rows) == 0 {
+		return db.DatabaseListRow{}, platform.NotFound("There is no database %s. Choose one from the list of databases.", shortened(name))
+	}
+	return rows[0], nil
+}
+
+// databaseShow serves GET /databases/:database.
+func (a *app) databaseShow(c echo.Context) error {
+	row, err := a.findDatabase(c)
+	if err != nil {
+		return err
+	}
+	if isAPI(c) {
+		return c.JSON(200, toDatabaseJSON(row))
+	}
+	return a.showDatabase(c, row, "", formOf(c))
+}
+
+// showDatabase is the page; url is set when it was just revealed.
+func (a *app) showDatabase(c echo.Context, row db.DatabaseListRow, url string, attach component.Form) error {
+	d := row.Database
+	view, err := a.databaseView(c.Request().Context(), row, lagRange(c))
+	if err != nil {
+		return err
+	}
+	view.Connection.URL = url
+	view.AttachForm = attach
+	view.Activity.ShowIdle = c.QueryParam("idle") != ""
+	f, err := a.frame(c, d.Name, layout.NavDatabases, db.LiveDatabase(d.ID))
+	if err != nil {
+		return err
+	}
+	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLink(d.AppName), component.Link{Text: d.Name})
+	return a.render(c, statusOr(c), page.DatabaseShow(f, view))
+}
+
+// lagRanges are the spans of the lag plot.
+func lagSpan(name string) time.Duration {
+	switch name {
+	case "6h":
+		return 6 * time.Hour
+	case "24h":
+		return 24 * time.Hour
+	case "7d":
+		return 7 * 24 * time.Hour
+	}
+	return time.Hour
+}
+
+func lagRange(c echo.Context) component.LagPlot {
+	plot := component.LagPlot{Range: "1h", Unit: "commits"}
+	switch r := c.QueryParam("range"); r {
+	case "6h", "24h", "7d":
+		plot.Range = r
+	}
+	switch u := c.QueryParam("unit"); u {
+	case "bytes", "seconds":
+		plot.Unit = u
+	}
+	return plot
+}
+
+// databaseView is all that a database's page shows; it is the same for
+// everybody, so that the live fragments can be shared.
+func (a *app) databaseView(ctx context.Context, row db.DatabaseListRow, plot component.LagPlot) (page.DatabaseShowView, error) {
+	d, plan, now := row.Database, a.plan(row.Database.Plan), time.Now()
+	view := page.DatabaseShowView{
+		ID: d.ID, Name: d.Name, AppName: d.AppName, Plan: plan, State: d.State, Status: databaseStatus(row), Role: databaseRole(row),
+	}
+	followers, err := a.followerRows(ctx, d)
+	if err != nil {
+		return view, err
+	}
+	var leader *db.DatabaseListRow
+	if d.IsFollower() {
+		l, err := a.databaseNamed(ctx, row.LeaderName)
+		if err != nil {
+			return view, err
+		}
+		leader = &l
+	}
+	attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, d.ID)
+	if err != nil {
+		return view, err
+	}
+	if view.Facts, err = a.databaseFacts(ctx, row, followers, now); err != nil {
+		return view, err
+	}
+	if view.Topology, err = a.topology(ctx, row, leader, followers); err != nil {
+		return view, err
+	}
+	if view.Lag, err = a.lagPlot(ctx, row, followers, plot, now); err != nil {
+		return view, err
+	}
+	view.Connection = connectionOf(row, view.Facts.Host, view.Facts.Port, len(attachments) == 0)
+	view.Attachments = attachmentRows(attachments)
+	if err := a.databaseApps(ctx, &view); err != nil {
+		return view, err
+	}
+	view.Activity = a.activityView(ctx, row)
+	if err := a.databaseOperations(ctx, row, &view); err != nil {
+		return view, err
+	}
+	if err := platform.CanFollow(d, plan, now); err != nil {
+		view.FollowRefusal = failureOf(err, "").Message
+	}
+	view.ChangePlanRefusal = changePlanRefusal(row)
+	if err := a.databaseNotes(ctx, row, attachments, &view); err != nil {
+		return view, err
+	}
+	view.Danger = dangerItems(row, attachments)
+	return view, nil
+}
+
+// followerRows are the followers of d as the list shows them.
+func (a *app) followerRows(ctx context.Context, d platform.Database) ([]db.DatabaseListRow, error) {
+	followers, err := db.Followers(ctx, a.pool, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]db.DatabaseListRow, 0, len(followers))
+	for _, f := range followers {
+		row, err := a.databaseNamed(ctx, f.Name)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func (a *app) databaseFacts(ctx context.Context, row db.DatabaseListRow, followers []db.DatabaseListRow, now time.Time) (page.DatabaseFacts, error) {
+	d, r := row.Database, row.Reading
+	plan := a.plan(d.Plan)
+	facts := page.DatabaseFacts{
+		Answers: r.Known && r.Answers, Problem: r.Problem, Version: r.Version, Connections: r.Connections, ConnectionLimit: plan.Connections,
+		DataBytes: r.DataBytes, Tables: r.Tables, Lag: lagOf(d, r), CreatedAt: d.CreatedAt, Zone: row.Zone, Host: a.engine.Host(), CostSince: d.CreatedAt,
+	}
+	if r.UnansweredSince != nil {
+		facts.UnknownSince = *r.UnansweredSince
+	}
+	if d.IsFollower() {
+		link := databaseLink(row.LeaderName)
+		facts.Following = &link
+	}
+	if row.ForkedFrom != "" {
+		link := databaseLink(row.ForkedFrom)
+		facts.ForkedFrom = &link
+	}
+	for _, f := range followers {
+		facts.Followers = append(facts.Followers, component.Link{Text: or(attachmentOn(f), shortName(f.Database.Name)), URL: databasePath(f.Database.Name)})
+	}
+	facts.ForkFollow = forkFollow(d, plan)
+	server, err := db.ServerOf(ctx, a.pool, d.ID)
+	switch {
+	case err == nil:
+		facts.Port = server.Port
+	case !isKind(err, platform.KindNotFound):
+		return facts, err
+	}
+	facts.CostCents, err = db.CostCents(ctx, a.pool, d.ID, now)
+	return facts, err
+}
+
+// forkFollow is the fact "Fork/Follow" in the words of the documents.
+func forkFollow(d platform.Database, plan platform.Plan) string {
+	switch {
+	case !plan.Tier.CanFollow || d.IsFollower() || d.State == platform.DatabaseDestroyed:
+		return "–"
+	case d.State == platform.DatabaseFenced:
+		return "Unavailable while it is fenced"
+	case d.State != platform.DatabaseAvailable:
+		return "Unavailable until it is available"
+	case !d.ForkReady:
+		return "Temporarily Unavailable until the first full checkpoint, usually a few minutes"
+	}
+	return "Available"
+}
+
+// connectionOf is the database's URL with its password left out.
+func connectionOf(row db.DatabaseListRow, host string, port int, loose bool) page.ConnectionView {
+	d := row.Database
+	view := page.ConnectionView{DatabaseName: d.Name, Loose: loose, ReadOnly: d.IsFollower() || d.State == platform.DatabaseFenced}
+	if port != 0 && d.State != platform.DatabaseCreating {
+		view.Masked = fmt.Sprintf("postgres://%s:••••••••@%s/%s?sslmode=require", d.RoleName, net.JoinHostPort(host, strconv.Itoa(port)), d.DatabaseName)
+	}
+	return view
+}
+
+func attachmentRows(attachments []platform.Attachment) []page.AttachmentRow {
+	var rows []page.AttachmentRow
+	for _, t := range attachments {
+		row := page.AttachmentRow{ID: t.ID, AppName: t.AppName, Name: t.Name, ConfigVar: t.ConfigVarName(), Primary: t.IsPrimary()}
+		if t.IsPrimary() {
+			row.DetachRefusal = fmt.Sprintf("It is the DATABASE_URL of %s. Promote another database there first.", t.AppName)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// databaseApps fills in the apps that the database can be attached to.
+func (a *app) databaseApps(ctx context.Context, view *page.DatabaseShowView) error {
+	apps, err := db.ListApps(ctx, a.pool)
+	for _, app := range apps {
+		view.Apps = append(view.Apps, app.Name)
+	}
+	return err
+}
+
+// databaseOperations fills in the open operation and the history.
+func (a *app) databaseOperations(ctx context.Context, row db.DatabaseListRow, view *page.DatabaseShowView) error {
+	operations, err := db.OperationsOf(ctx, a.pool, row.Database.ID, mostHistory)
+	if err != nil {
+		return err
+	}
+	view.HistoryTotal = len(operations)
+	for _, op := range operations {
+		h := page.HistoryRow{OperationID: op.ID, Title: op.Kind.Title(), RequestedAt: op.RequestedAt, EndedAt: op.EndedAt, Tone: operationStatus(op, nil).Tone, Note: op.Reason}
+		if op.State == platform.OperationCompleted {
+			h.Note = ""
+		}
+		if op.Kind == platform.FollowerChangeover {
+			change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
+			if err != nil {
+				return err
+			}
+			h.OutageMS = change.OutageMS
+		}
+		view.History = append(view.History, h)
+		if op.State.Open() && view.Operation == nil {
+			if view.Operation, err = a.operationCard(ctx, op, row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) operationCard(ctx context.Context, op platform.Operation, row db.DatabaseListRow) (*page.OperationCard, error) {
+	drawn, err := a.drawOperation(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	step := max(currentStep(drawn.steps), 1)
+	return &page.OperationCard{
+		ID: op.ID, Title: op.Kind.Title(), Status: operationStatus(op, drawn.steps), Step: step, Steps: len(drawn.steps),
+		Percent: percent(step-1, len(drawn.steps)), Timeline: drawn.timeline, CanCancel: canCancel(op), CancelAsked: op.CancelRequestedBy,
+		Copied: row.Reading.CopiedBytes, Bytes: row.Reading.CopyTotalBytes,
+	}, nil
+}
+
+// canCancel is whether an operation can still be put back by a person.
+func canCancel(op platform.Operation) bool {
+	return op.State == platform.OperationRunning && op.NoReturnAt == nil && op.CancelRequestedBy == ""
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+)
+
+// databaseStatus is a database's state in words.
+func databaseStatus(r db.DatabaseListRow) component.Status {
+	d := r.Database
+	if r.Operation != nil {
+		if r.Operation.State == platform.OperationUndoing {
+			return component.Status{Tone: component.ToneBack, Word: "Putting back", Note: strings.ToLower(r.Operation.Kind.Title())}
+		}
+		if d.State != platform.DatabaseCreating && d.State != platform.DatabaseDestroying {
+			return component.Status{Tone: component.ToneBusy, Word: r.Operation.Kind.Title(), Note: stepWords(r.Operation.Step)}
+		}
+	}
+	switch d.State {
+	case platform.DatabaseCreating:
+		if r.Operation == nil {
+			return component.Status{Tone: component.ToneBad, Word: "Not created"}
+		}
+		note := stepWords(r.Operation.Step)
+		if r.Reading.CopyTotalBytes > 0 {
+			note = fmt.Sprintf("%s of %s copied", platform.Bytes(r.Reading.CopiedBytes), platform.Bytes(r.Reading.CopyTotalBytes))
+		}
+		return component.Status{Tone: component.ToneBusy, Word: "Creating", Note: note}
+	case platform.DatabaseDestroying:
+		return component.Status{Tone: component.ToneBusy, Word: "Destroying"}
+	case platform.DatabaseDestroyed:
+		return component.Status{Tone: component.ToneOff, Word: "Destroyed"}
+	case platform.DatabaseFenced:
+		note := "takes no writes"
+		if d.ReplacedByID != nil {
+			note = "replaced, still billed"
+		}
+		return component.Status{Tone: component.ToneWarn, Word: "Fenced", Note: note}
+	}
+	switch {
+	case r.Reading.Known && !r.Reading.Answers:
+		return component.Status{Tone: component.ToneBad, Word: "Does not answer", Note: r.Reading.Problem}
+	case d.IsFollower() && d.ReadableAt == nil:
+		return component.Status{Tone: component.ToneBusy, Word: "Catching up"}
+	case d.ForkedFromID != nil && !d.ForkReady:
+		return component.Status{Tone: component.ToneOK, Word: "Available", Note: "not to follow yet"}
+	}
+	return component.Status{Tone: component.ToneOK, Word: "Available"}
+}
+
+// stepWords is a step's stored name for people: "make_cluster" is "make cluster".
+func stepWords(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// databaseRole is what a database is to the others.
+func databaseRole(r db.DatabaseListRow) component.Role {
+	d := r.Database
+	switch {
+	case d.IsFollower():
+		return component.Role{Kind: component.RoleFollower, Note: "of " + shortName(r.LeaderName)}
+	case d.ReplacedByID != nil:
+		return component.Role{Kind: component.RoleReplaced}
+	case d.ForkedFromID != nil && r.FollowerCount == 0 && !primary(r):
+		return component.Role{Kind: component.RoleFork, Note: "of " + shortName(r.ForkedFrom)}
+	}
+	role := component.Role{Kind: component.RoleLeader}
+	switch r.FollowerCount {
+	case 0:
+	case 1:
+		role.Note = "1 follower"
+	default:
+		role.Note = fmt.Sprintf("%d followers", r.FollowerCount)
+	}
+	return role
+}
+
+// primary is whether the database is some app's DATABASE_URL.
+func primary(r db.DatabaseListRow) bool {
+	for _, a := range r.Attachments {
+		if strings.HasSuffix(a, "::"+platform.PrimaryAttachment) {
+			return true
+		}
+	}
+	return false
+}
+
+// shortName is an add-on's name without what all of them share.
+func shortName(name string) string { return strings.TrimPrefix(name, "postgresql-") }
+
+// shortAttachment is an attachment's name without what all colours share.
+func shortAttachment(name string) string { return strings.TrimPrefix(name, "HEROKU_POSTGRESQL_") }
+
+// attachmentOn is the database's name on its own app, when that is not
+// DATABASE: "WHITE".
+func attachmentOn(r db.DatabaseListRow) string {
+	for _, a := range r.Attachments {
+		if app, name, ok := strings.Cut(a, "::"); ok && app == r.Database.AppName && name != platform.PrimaryAttachment {
+			return shortAttachment(name)
+		}
+	}
+	return ""
+}
+
+// lagOf is a follower's newest lag; nil for what follows nothing, and for a
+// follower whose lag was never measured.
+func lagOf(d platform.Database, r db.Reading) *platform.Lag {
+	if !d.IsFollower() || r.Lag.At.IsZero() && r.Lag.Since.IsZero() {
+		return nil
+	}
+	lag := r.Lag
+	return &lag
+}
+
+// attention is the sentence about what a person has to do, with the button for
+// it; empty where the database goes on by itself.
+func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Button) {
+	d := r.Database
+	path := databasePath(d.Name)
+	look := component.Button{Text: "Look", URL: path}
+	full := 0.0
+	if plan.StorageBytes > 0 {
+		full = float64(r.Reading.DataBytes) / float64(plan.StorageBytes)
+	}
+	switch {
+	case r.Operation != nil && r.Operation.NeedsPerson:
+		return fmt.Sprintf("%s cannot go on by itself.", r.Operation.Kind.Title()), component.Button{Text: "See why", URL: operationPath(r.Operation.ID)}
+	case r.Operation != nil:
+		return "", component.Button{}
+	case d.State == platform.DatabaseFenced && d.ReplacedByID != nil:
+		return fmt.Sprintf("Another database has taken its place. It is fenced and costs %s until it is destroyed.", monthly(plan)), component.Button{Text: "Destroy…", URL: path + "/destroy", Danger: true}
+	case d.State == platform.DatabaseFenced:
+		return "It is fenced: nobody can write to it.", component.Button{Text: "Unfence…", URL: path + "/unfence"}
+	case d.State == platform.DatabaseAvailable && r.Reading.Known && !r.Reading.Answers:
+		return or(r.Reading.Problem, "Its server does not answer."), look
+	case full >= 0.9:
+		return fmt.Sprintf("%s of %s are used, %.0f %%. A larger plan holds more.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes), full*100), component.Button{Text: "Change plan", URL: path + "/change-plan"}
+	case d.IsFollower() && r.Reading.Lag.Known && r.Reading.Lag.Bytes > 1024<<20:
+		return fmt.Sprintf("It is %s behind its leader, more than the 1024 MB that are watched for.", platform.Bytes(r.Reading.Lag.Bytes)), component.Button{Text: "Look at activity", URL: path + "#activity"}
+	}
+	return "", component.Button{}
+}
+
+// monthly is a plan's price a month: "$50 a month".
+func monthly(p platform.Plan) string { return fmt.Sprintf("$%d a month", p.MonthlyCents/100) }

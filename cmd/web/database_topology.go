@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+)
+
+// topology is the picture of the leader, its followers and the apps around the
+// database whose page this is.
+func (a *app) topology(ctx context.Context, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow) (component.Topology, error) {
+	var t component.Topology
+	top := row
+	if leader != nil {
+		top = *leader
+		var err error
+		if followers, err = a.followerRows(ctx, leader.Database); err != nil {
+			return t, err
+		}
+	}
+	t.Leader = a.topologyNode(top, row.Database.ID)
+	t.Leader.Version = top.Reading.Version
+	for _, f := range followers {
+		t.Followers = append(t.Followers, a.topologyNode(f, row.Database.ID))
+	}
+	nodes := append([]db.DatabaseListRow{top}, followers...)
+	for _, n := range nodes {
+		if err := a.topologyApps(ctx, &t, n); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+func (a *app) topologyNode(row db.DatabaseListRow, current int64) component.TopologyNode {
+	d, r, plan := row.Database, row.Reading, a.plan(row.Database.Plan)
+	n := component.TopologyNode{
+		Name: d.Name, Plan: d.Plan, Zone: row.Zone, Label: attachmentOn(row), Status: databaseStatus(row), Current: d.ID == current,
+		Connections: r.Connections, ConnectionLimit: plan.Connections, DataBytes: r.DataBytes, StorageBytes: plan.StorageBytes,
+		CommitsPerSecond: r.CommitsPerS, WALPerSecond: r.WALBytesPerS, Lag: lagOf(d, r), Answers: r.Known && r.Answers,
+	}
+	if d.IsFollower() && d.ReadableAt == nil && r.CopyTotalBytes > 0 && n.Lag == nil {
+		n.Progress = fmt.Sprintf("copied %s of %s", platform.Bytes(r.CopiedBytes), platform.Bytes(r.CopyTotalBytes))
+	}
+	return n
+}
+
+// topologyApps adds the apps that use a node, each once.
+func (a *app) topologyApps(ctx context.Context, t *component.Topology, row db.DatabaseListRow) error {
+	seen := map[string]bool{}
+	for _, attachment := range row.Attachments {
+		name, _, _ := strings.Cut(attachment, "::")
+		// The owner's own name for a follower is not a use of it.
+		if seen[name] || row.Database.IsFollower() && name == row.Database.AppName {
+			continue
+		}
+		seen[name] = true
+		app, err := db.AppByName(ctx, a.pool, name)
+		if isKind(err, platform.KindNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		formation, err := db.Formation(ctx, a.pool, app.ID)
+		if err != nil {
+			return err
+		}
+		t.Apps = append(t.Apps, component.TopologyApp{Name: name, Formation: formationWords(formation), MaintenanceOn: app.MaintenanceOn, To: row.Database.Name})
+	}
+	return nil
+}
+
+// formationWords is "web=2 worker=1".
+func formationWords(formation []platform.Process) string {
+	parts := make([]string, 0, len(formation))
+	for _, p := range formation {
+		parts = append(parts, fmt.Sprintf("%s=%d", p.Type, p.Quantity))
+	}
+	return strings.Join(parts, " ")
+}
+
+// lagPoints is how many points a line of the plot has at most.
+const lagPoints = 240
+
+// lagPlot is the lag of a follower, or of all followers of a leader.
+func (a *app) lagPlot(ctx context.Context, row db.DatabaseListRow, followers []db.DatabaseListRow, plot component.LagPlot, now time.Time) (component.LagPlot, error) {
+	plot.DatabaseName = row.Database.Name
+	plot.To, plot.From = now, now.Add(-lagSpan(plot.Range))
+	shown := followers
+	if row.Database.IsFollower() {
+		shown = []db.DatabaseListRow{row}
+	}
+	for _, f := range shown {
+		samples, err := db.LagSamples(ctx, a.pool, f.Database.ID, plot.From, plot.To, lagPoints)
+		if err != nil {
+			return plot, err
+		}
+		series := component.LagSeries{Name: f.Database.Name, Label: or(attachmentOn(f), shortName(f.Database.Name))}
+		gap := 3 * max(lagSpan(plot.Range)/lagPoints, 5*time.Second)
+		for i, s := range samples {
+			// A hole in the samples is drawn as one: nobody knows what it was.
+			if i > 0 && s.At.Sub(samples[i-1].At) > gap {
+				series.Points = append(series.Points, component.LagPoint{At: samples[i-1].At.Add(time.Second)})
+			}
+			series.Points = append(series.Points, component.LagPoint{At: s.At, Commits: s.Commits, Bytes: s.Bytes, Seconds: s.Seconds, Known: true})
+		}
+		plot.Series = append(plot.Series, series)
+	}
+	if len(plot.Series) == 0 {
+		return plot, nil
+	}
+	plot.Summary = lagSummary(plot.Series)
+	operations, err := db.OperationsOf(ctx, a.pool, row.Database.ID, mostHistory)
+	if err != nil {
+		return plot, err
+	}
+	for _, op := range operations {
+		if op.Kind != platform.FollowerChangeover || op.State != platform.OperationCompleted {
+			continue
+		}
+		change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
+		if err != nil {
+			return plot, err
+		}
+		if change.RefusedAt != nil && change.OutageMS != nil && change.RefusedAt.After(plot.From) {
+			plot.Switches = append(plot.Switches, component.SwitchMark{At: *change.RefusedAt, OutageMS: *change.OutageMS, URL: operationPath(op.ID)})
+		}
+	}
+	return plot, nil
+}
+
+// lagSummary says which follower was above the line of 200 commits, and how far.
+func lagSummary(all []component.LagSeries) string {
+	worst, label := int64(0), ""
+	for _, s := range all {
+		for _, p := range s.Points {
+			if p.Commits > worst {
+				worst, label = p.Commits, s.Label
+			}
+		}
+	}
+	switch {
+	case worst == 0:
+		return "0 commits behind throughout."
+	case worst <= platform.CaughtUpCommits:
+		return fmt.Sprintf("Never more than %d commits behind.", worst)
+	}
+	return fmt.Sprintf("%s was up to %d commits behind; %d counts as caught up.", label, worst, platform.CaughtUpCommits)
+}

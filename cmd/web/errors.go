@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/page"
+
+	"github.com/labstack/echo/v4"
+)
+
+// errorStatus is the HTTP status of a kind of error.
+func errorStatus(kind platform.Kind) int {
+	switch kind {
+	case platform.KindInvalid:
+		return http.StatusUnprocessableEntity
+	case platform.KindNotFound:
+		return http.StatusNotFound
+	case platform.KindConflict:
+		return http.StatusConflict
+	case platform.KindForbidden:
+		return http.StatusForbidden
+	case platform.KindUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// failure is an error as it is answered: a status and a sentence. Reference is
+// set for an internal error only; the log has the rest under it.
+type failure struct {
+	Status    int
+	Message   string
+	Field     string
+	Link      string
+	Reference string
+}
+
+// failureOf is the one place where errors become answers.
+func failureOf(err error, reference string) failure {
+	var ours *platform.Error
+	var routed *echo.HTTPError
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return failure{Status: http.StatusRequestEntityTooLarge, Message: "The request is larger than 1 MB, which is more than any form here needs. Send less."}
+	case errors.As(err, &ours):
+		f := failure{Status: errorStatus(ours.Kind), Message: ours.Message, Field: ours.Field, Link: ours.Link}
+		if ours.Kind == platform.KindInternal {
+			f.Message, f.Reference = internalMessage, reference
+		}
+		return f
+	case errors.As(err, &routed) && routed.Code < 500:
+		return routedFailure(routed.Code)
+	case errors.Is(err, context.DeadlineExceeded):
+		return failure{Status: http.StatusServiceUnavailable, Message: "The answer took longer than this page waits for. Try again in a few seconds."}
+	}
+	return failure{Status: http.StatusInternalServerError, Message: internalMessage, Reference: reference}
+}
+
+const internalMessage = "This is a fault in Changeover, and the databases are not affected by it. Give the reference to whoever runs Changeover: the log has the details under it."
+
+// routedFailure is an answer of the router itself.
+func routedFailure(status int) failure {
+	switch status {
+	case http.StatusNotFound:
+		return failure{Status: status, Message: "There is no page at this address. Check it, or start from the list of databases."}
+	case http.StatusMethodNotAllowed:
+		return failure{Status: status, Message: "This address does not take that kind of request. Go to the page and use its buttons."}
+	case http.StatusUnauthorized:
+		return failure{Status: status, Message: "The Authorization header has no valid token. Send Authorization: Bearer with a token from Settings or from changeover token."}
+	}
+	return failure{Status: status, Message: "The request was not understood. Go back and send the form again."}
+}
+
+// handleError is echo's error handler: whatever a handler or a middleware
+// returned becomes JSON for a request with Authorization, else a page.
+func (a *app) handleError(err error, c echo.Context) {
+	if c.Response().Committed || errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		return // answered already, or nobody is there to read it
+	}
+	f := failureOf(err, requestID(c))
+	if f.Status >= 500 {
+		a.log.Error("request failed", "request", requestID(c), "method", c.Request().Method, "path", c.Path(), "status", f.Status, "error", err)
+	}
+	if f.Status == http.StatusServiceUnavailable {
+		c.Response().Header().Set("Retry-After", "5")
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	if isAPI(c) {
+		_ = c.JSON(f.Status, errorJSON(f))
+		return
+	}
+	view := page.ErrorView{Status: f.Status, Message: f.Message, Reference: f.Reference, SignedOut: visitorOf(c).UserID == 0}
+	if f.Link != "" {
+		view.Link = component.Link{Text: "Show what is in the way", URL: f.Link}
+	}
+	frame := a.errorFrame(c, f.Status)
+	if err := a.render(c, f.Status, page.Error(frame, view)); err != nil {
+		a.log.Error("the error page was not rendered", "request", requestID(c), "error", err)
+		_ = c.String(f.Status, f.Message)
+	}
+}
+
+// errorJSON is an error's JSON form.
+func errorJSON(f failure) map[string]string {
+	body := map[string]string{"error": f.Message}
+	for key, value := range map[string]string{"field": f.Field, "link": f.Link, "reference": f.Reference} {
+		if value != "" {
+			body[key] = value
+		}
+	}
+	return body
+}
+
+// refusedForm answers a POST whose form cannot be taken: 422 (or what the
+// error's kind says) with the form again. An error that no form can show
+// (internal, gone, not found) is returned for the error page.
+func (a *app) refusedForm(c echo.Context, err error, again func(form component.Form) error) error {
+	var ours *platform.Error
+	if isAPI(c) || !errors.As(err, &ours) {
+		return err
+	}
+	switch ours.Kind {
+	case platform.KindInvalid, platform.KindConflict, platform.KindForbidden, platform.KindUnavailable:
+	default:
+		return err
+	}
+	noteRefusal(c, err)
+	form := component.Form{CSRF: visitorOf(c).CSRF, Values: typed(c), Errors: map[string]string{}}
+	if ours.Field == "" {
+		form.Summary = ours.Message
+	} else {
+		form.Errors[ours.Field] = ours.Message
+	}
+	c.Response().Status = errorStatus(ours.Kind)
+	return again(form)
+}
+
+// typed is what was typed into a form, without what must not be sent back.
+func typed(c echo.Context) map[string]string {
+	values := map[string]string{}
+	form, err := c.FormParams()
+	if err != nil {
+		return values
+	}
+	for name, all := range form {
+		switch name {
+		case "csrf_token", "password", "password_again", "current":
+		default:
+			if len(all) > 0 {
+				values[name] = all[0]
+			}
+		}
+	}
+	return values
+}

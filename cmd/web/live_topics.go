@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/layout"
+	"changeover/views/page"
+)
+
+// topicNotices is a reader's mailbox; db.LiveRail and db.LiveDatabases are the
+// other topics without an id.
+const topicNotices = "notices"
+
+// isPersonal says that a topic looks different to each user: what is read and
+// what is not.
+func isPersonal(topic string) bool { return topic == db.LiveRail || topic == topicNotices }
+
+// mayWatch says whether a visitor may subscribe to topic. Whoever is signed in
+// sees every page, so what is left is whether there is such a topic at all.
+func (a *app) mayWatch(who visitor, topic string) bool {
+	if who.UserID == 0 {
+		return false
+	}
+	switch topic {
+	case db.LiveRail, db.LiveDatabases, topicNotices:
+		return true
+	}
+	kind, id := cutTopic(topic)
+	return id > 0 && (kind == "database" || kind == "operation" || kind == "app")
+}
+
+// cutTopic is "database", 12 for "database:12"; id 0 where there is none.
+func cutTopic(topic string) (kind string, id int64) {
+	kind, number, _ := strings.Cut(topic, ":")
+	id, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return kind, 0
+	}
+	return kind, id
+}
+
+// heard turns a payload of the control database's channel into the topics whose
+// pages show what changed.
+func (a *app) heard(payload string) {
+	a.hub.changed(payload)
+	switch kind, id := cutTopic(payload); kind {
+	case "database":
+		a.hub.changed(db.LiveDatabases)
+		if leader := a.family.leaderOf(id); leader != 0 {
+			a.hub.changed(db.LiveDatabase(leader)) // its page shows the follower's lag
+		}
+	case "notice":
+		a.hub.changed(topicNotices)
+	}
+}
+
+// family remembers which database follows which, for a few seconds: the lag of
+// a follower arrives every second and is shown on its leader's page, too.
+type family struct {
+	read func(context.Context) ([]db.DatabaseWithServer, error)
+
+	mu      sync.Mutex
+	leaders map[int64]int64
+	readAt  time.Time
+}
+
+func (f *family) leaderOf(id int64) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.readAt) > 5*time.Second {
+		f.readAt = time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if list, err := f.read(ctx); err == nil {
+			f.leaders = map[int64]int64{}
+			for _, d := range list {
+				if d.Database.FollowingID != nil {
+					f.leaders[d.Database.ID] = *d.Database.FollowingID
+				}
+			}
+		}
+	}
+	return f.leaders[id]
+}
+
+// renderTopic makes a topic's fragments with the components of the pages.
+func (a *app) renderTopic(ctx context.Context, topic string, user int64) ([]string, error) {
+	switch topic {
+	case db.LiveRail:
+		return a.renderRail(ctx, user)
+	case db.LiveDatabases:
+		view, err := a.databaseIndexView(ctx, "", "")
+		if err != nil {
+			return nil, err
+		}
+		return renderFragments(ctx, page.DatabaseRows(view))
+	case topicNotices:
+		view, err := a.mailbox(ctx, user, "", 0, nil)
+		if err != nil {
+			return nil, err
+		}
+		return renderFragments(ctx, page.NoticeList(view))
+	}
+	switch kind, id := cutTopic(topic); kind {
+	case "database":
+		return a.renderDatabase(ctx, id)
+	case "operation":
+		return a.renderOperation(ctx, id)
+	case "app":
+		return a.renderApp(ctx, id)
+	}
+	return nil, fmt.Errorf("no topic %q", topic)
+}
+
+func (a *app) renderRail(ctx context.Context, user int64) ([]string, error) {
+	start := time.Now()
+	rail, err := db.RailOf(ctx, a.pool, user)
+	if err != nil {
+		return nil, err
+	}
+	var f layout.Frame
+	fillRail(&f, rail)
+	return renderFragments(ctx, layout.Unread(f.UnreadNotices), layout.Running(f.Running), layout.ControlDatabase(time.Since(start), false, a.version))
+}
+
+func (a *app) renderDatabase(ctx context.Context, id int64) ([]string, error) {
+	d, err := db.DatabaseByID(ctx, a.pool, id)
+	if err != nil {
+		return nil, err
+	}
+	row, err := a.databaseNamed(ctx, d.Name)
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.databaseView(ctx, row, component.LagPlot{Range: "1h", Unit: "commits"})
+	if err != nil {
+		return nil, err
+	}
+	now := view.Lag
+	for i, s := range now.Series {
+		if n := len(s.Points); n > 0 {
+			now.Series[i].Points = s.Points[n-1:]
+		}
+	}
+	return renderFragments(ctx, page.DatabaseHead(view), page.DatabaseNotes(view), page.DatabaseOperation(view), page.DatabaseTopology(view),
+		page.DatabaseFactsList(view), page.DatabaseActivity(view.Activity), page.DatabaseHistory(view), page.DatabaseDanger(view), component.LagNow(now))
+}
+
+func (a *app) renderOperation(ctx context.Context, id int64) ([]string, error) {
+	op, err := db.OperationByID(ctx, a.pool, id)
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.operationView(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	return renderFragments(ctx, page.OperationHead(view), page.OperationVerdict(view), page.OperationTodo(view), page.OperationTimeline(view), page.OperationSide(view))
+}
+
+func (a *app) renderApp(ctx context.Context, id int64) ([]string, error) {
+	app, err := db.AppByID(ctx, a.pool, id)
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.appView(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	return renderFragments(ctx, page.AppHead(view), page.AppFormation(view), page.AppReleases(view))
+}
+
+// sessionLives is whether a socket's session still holds. While the control
+// database does not answer nobody is thrown out.
+func (a *app) sessionLives(who visitor) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	sessions, err := db.ListSessions(ctx, a.pool, who.UserID, db.SessionIdleLimit, db.SessionAbsoluteLimit)
+	if err != nil {
+		var ours *platform.Error
+		return !errors.As(err, &ours) || ours.Kind == platform.KindUnavailable
+	}
+	for _, s := range sessions {
+		if s.Handle == who.SessionID {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/page"
+)
+
+// changeoverAside fills in what stands beside a changeover's timeline: where
+// things stand, who is connected, what does not move, what is left to do.
+func (a *app) changeoverAside(ctx context.Context, d drawnOperation, old platform.Database, target *platform.Database, view *page.OperationShowView) error {
+	app, err := db.AppByID(ctx, a.pool, old.AppID)
+	if err != nil {
+		return err
+	}
+	others, err := a.otherFollowers(ctx, old, target)
+	if err != nil {
+		return err
+	}
+	attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, old.ID)
+	if err != nil {
+		return err
+	}
+	view.Standing = standing(d, app, old, target)
+	if d.op.State.Open() {
+		a.stillConnected(ctx, d, old, view)
+		if target != nil && d.op.NoReturnAt == nil {
+			reading, err := db.ReadingOf(ctx, a.pool, target.ID)
+			if err != nil {
+				return err
+			}
+			if lag := lagOf(*target, reading); lag != nil && lag.Known {
+				view.Standing.Arrow = fmt.Sprintf("%s behind, %d commits", platform.Bytes(lag.Bytes), lag.Commits)
+			}
+		}
+	}
+	for _, f := range others {
+		view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s follows the old leader and stays with it.", f.Name))
+	}
+	for _, t := range attachments {
+		if t.AppID != old.AppID {
+			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s has the old leader as %s and keeps it.", t.AppName, shortAttachment(t.Name)))
+		}
+	}
+	if d.op.State == platform.OperationCompleted && target != nil {
+		view.LeftToDo = a.leftToDo(old, *target, others, attachments)
+	}
+	return nil
+}
+
+func (a *app) otherFollowers(ctx context.Context, old platform.Database, target *platform.Database) ([]platform.Database, error) {
+	all, err := db.Followers(ctx, a.pool, old.ID)
+	if err != nil {
+		return nil, err
+	}
+	var others []platform.Database
+	for _, f := range all {
+		if target == nil || f.ID != target.ID {
+			others = append(others, f)
+		}
+	}
+	return others, nil
+}
+
+func standing(d drawnOperation, app platform.App, old platform.Database, target *platform.Database) *component.Standing {
+	s := &component.Standing{AppName: app.Name, Switched: d.op.NoReturnAt != nil}
+	if app.MaintenanceOn {
+		s.AppNote = "maintenance mode"
+	}
+	s.From = component.StandingNode{Name: old.Name, Plan: old.Plan, Word: "Leader", Leads: !s.Switched}
+	switch {
+	case old.State == platform.DatabaseDestroyed:
+		s.From.Word = "Destroyed"
+	case s.Switched || old.State == platform.DatabaseFenced:
+		s.From.Word, s.From.Fenced = "Fenced, still billed", true
+	}
+	if target != nil {
+		s.To = component.StandingNode{Name: target.Name, Plan: target.Plan, Word: "Follower", Leads: s.Switched}
+		if s.Switched {
+			s.To.Word = "Leader"
+		}
+	}
+	return s
+}
+
+// stillConnected lists who is connected to the server that is about to stop.
+func (a *app) stillConnected(ctx context.Context, d drawnOperation, old platform.Database, view *page.OperationShowView) {
+	if d.op.NoReturnAt != nil || d.change.RefusedAt != nil {
+		return // the old leader is down, and asking it would only take time
+	}
+	backends, err := a.activity(ctx, old)
+	if err != nil {
+		return // the timeline says what the server does
+	}
+	view.ConnectedDatabase = old.Name
+	view.Connected, view.ConnectedTotal = connected(backends, old.Name), len(backends)
+}
+
+// mostConnected is how many connections are listed one by one.
+const mostConnected = 20
+
+func connected(backends []platform.Backend, database string) []component.Connected {
+	var list []component.Connected
+	for i, b := range backends {
+		if i == mostConnected {
+			list = append(list, component.Connected{Name: "others", Count: len(backends) - i})
+			break
+		}
+		note := b.State
+		if b.TransactionAge > 0 {
+			note = fmt.Sprintf("%s, in a transaction for %s", b.State, wordsOf(b.TransactionAge))
+		}
+		list = append(list, component.Connected{PID: b.PID, Name: b.Source(), Note: note, Count: 1, DatabaseName: database, CanEnd: true})
+	}
+	return list
+}
+
+// leftToDo is what a person may still want to do after a changeover.
+func (a *app) leftToDo(old, target platform.Database, others []platform.Database, attachments []platform.Attachment) []page.Todo {
+	if old.State == platform.DatabaseDestroyed || old.State == platform.DatabaseDestroying {
+		return nil
+	}
+	todo := []page.Todo{{
+		Title: "The old leader is still billed", Text: fmt.Sprintf("%s is fenced and costs %s until it is destroyed.", old.Name, monthly(a.plan(old.Plan))),
+		Act: component.Button{Text: "Destroy…", URL: databasePath(old.Name) + "/destroy", Danger: true, TestID: "destroy-old-leader"},
+	}}
+	for _, f := range others {
+		todo = append(todo, page.Todo{
+			Title: fmt.Sprintf("%s follows the old leader", f.Name), Text: "Create a follower of the new leader in its place; then this one can go.",
+			Act: component.Button{Text: "Re-create it", URL: databasePath(target.Name) + "/followers/new?plan=" + queryEscape(f.Plan) + "&app=" + queryEscape(f.AppName)},
+		})
+	}
+	for _, t := range attachments {
+		if t.AppID != old.AppID {
+			todo = append(todo, page.Todo{
+				Title: fmt.Sprintf("%s still has the old leader as %s", t.AppName, shortAttachment(t.Name)), Text: fmt.Sprintf("It can only read there. Attaching the new leader makes a release of %s.", t.AppName),
+				Act: component.Button{Text: "Attach the new leader", URL: databasePath(target.Name) + "#attachments"},
+			})
+		}
+	}
+	return todo
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/layout"
+	"changeover/views/page"
+
+	"github.com/labstack/echo/v4"
+)
+
+// drawnOperation is an operation with everything that draws it.
+type drawnOperation struct {
+	op       platform.Operation
+	steps    []platform.OperationStep
+	change   *db.Changeover // nil for what switches nothing
+	timeline component.Timeline
+}
+
+func (a *app) drawOperation(ctx context.Context, op platform.Operation) (drawnOperation, error) {
+	d := drawnOperation{op: op}
+	var err error
+	if d.steps, err = db.OperationSteps(ctx, a.pool, op.ID); err != nil {
+		return d, err
+	}
+	if op.Kind == platform.FollowerChangeover {
+		change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
+		if err != nil {
+			return d, err
+		}
+		d.change = &change
+	}
+	usual, err := db.StepDurations(ctx, a.pool, op.Kind, op.DatabaseID, 3)
+	if err != nil {
+		return d, err
+	}
+	d.timeline = timeline(op, d.steps, a.jobs.Steps(op.Kind), d.change, usual)
+	return d, nil
+}
+
+// operationShow serves GET /operations/:id.
+func (a *app) operationShow(c echo.Context) error {
+	id, err := number(c, "id")
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	op, err := db.OperationByID(ctx, a.pool, id)
+	if err != nil {
+		return err
+	}
+	if isAPI(c) {
+		return a.operationJSON(c, op)
+	}
+	view, err := a.operationView(ctx, op)
+	if err != nil {
+		return err
+	}
+	f, err := a.frame(c, view.Title, layout.NavDatabases, db.LiveOperation(op.ID))
+	if err != nil {
+		return err
+	}
+	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLink(view.AppName), databaseLink(view.DatabaseName), component.Link{Text: view.Title})
+	if op.EndedAt != nil {
+		f.Freshness = "Ended " + op.EndedAt.UTC().Format("2 Jan 15:04:05 UTC")
+	}
+	return a.render(c, 200, page.OperationShow(f, view))
+}
+
+func (a *app) operationJSON(c echo.Context, op platform.Operation) error {
+	ctx := c.Request().Context()
+	drawn, err := a.drawOperation(ctx, op)
+	if err != nil {
+		return err
+	}
+	ids := []int64{op.DatabaseID}
+	if op.TargetID != nil {
+		ids = append(ids, *op.TargetID)
+	}
+	names, err := db.DatabaseNames(ctx, a.pool, ids)
+	if err != nil {
+		return err
+	}
+	j := operationJSON{
+		ID: op.ID, Kind: string(op.Kind), State: string(op.State), Reason: op.Reason, NeedsPerson: op.NeedsPerson, Database: names[op.DatabaseID],
+		RequestedBy: op.RequestedBy, RequestedAt: op.RequestedAt, StartedAt: op.StartedAt, EndedAt: op.EndedAt, NoReturnAt: op.NoReturnAt,
+		Attempt: op.Attempt, Steps: []stepJSON{},
+	}
+	if op.TargetID != nil {
+		j.Target = names[*op.TargetID]
+	}
+	for i, s := range drawn.steps {
+		t := drawn.timeline.Steps[i]
+		j.Steps = append(j.Steps, stepJSON{
+			Name: s.Name, Title: t.Title, State: string(s.State), Detail: s.Detail, Downtime: t.Downtime,
+			StartedAt: s.StartedAt, FinishedAt: s.FinishedAt, MS: milliseconds(s),
+		})
+	}
+	if drawn.change != nil {
+		j.Switch, j.OutageMS = toSwitchJSON(*drawn.change), drawn.change.OutageMS
+	}
+	return c.JSON(200, j)
+}
+
+// operationView is all that an operation's page shows, the same for everybody.
+func (a *app) operationView(ctx context.Context, op platform.Operation) (page.OperationShowView, error) {
+	drawn, err := a.drawOperation(ctx, op)
+	if err != nil {
+		return page.OperationShowView{}, err
+	}
+	view := page.OperationShowView{
+		ID: op.ID, Kind: op.Kind, Title: op.Kind.Title(), State: op.State, NeedsPerson: op.NeedsPerson, Status: operationStatus(op, drawn.steps),
+		RequestedBy: op.RequestedBy, RequestedAt: op.RequestedAt, StartedAt: op.StartedAt, EndedAt: op.EndedAt,
+		Step: max(currentStep(drawn.steps), 1), Steps: len(drawn.steps), Attempt: op.Attempt, Timeline: drawn.timeline,
+		CanCancel: canCancel(op), CancelRequestedBy: op.CancelRequestedBy,
+	}
+	database, err := db.DatabaseByID(ctx, a.pool, op.DatabaseID)
+	if err != nil {
+		return view, err
+	}
+	view.DatabaseName, view.AppName, view.FromPlan = database.Name, database.AppName, database.Plan
+	var target *platform.Database
+	if op.TargetID != nil {
+		t, err := db.DatabaseByID(ctx, a.pool, *op.TargetID)
+		if err != nil {
+			return view, err
+		}
+		target = &t
+		view.TargetName, view.ToPlan = t.Name, t.Plan
+	}
+	view.CanRetry = op.State == platform.OperationUndone && a.jobs.CanRetry(ctx, op) == nil
+	if view.CanRetry {
+		view.RetryFrom = failedStep(drawn.steps)
+	}
+	view.Verdict = verdict(drawn, database)
+	if drawn.change != nil {
+		view.Outage = outage(drawn)
+		if err := a.changeoverAside(ctx, drawn, database, target, &view); err != nil {
+			return view, err
+		}
+	}
+	view.Facts = append(view.Facts, operationFacts(drawn, database, target)...)
+	return view, nil
+}
+
+// failedStep is the number of the step at which an operation failed.
+func failedStep(steps []platform.OperationStep) int {
+	for i, s := range steps {
+		if s.State == platform.StepFailed {
+			return i + 1
+		}
+	}
+	return 1
+}
+
+// verdict tells what came of an operation that did not simply succeed.
+func verdict(d drawnOperation, database platform.Database) *page.Verdict {
+	op := d.op
+	switch {
+	case op.NeedsPerson:
+		return &page.Verdict{
+			Tone: component.ToneBad, Title: op.Kind.Title() + " needs a person", Text: "It cannot go on by itself and cannot be undone.", Why: op.Reason,
+			Means: fmt.Sprintf("%s may refuse writes until this is solved.", database.Name),
+			ToDo:  "Remove the reason. The program tries again by itself every few seconds.",
+			Now:   component.Status{Tone: component.ToneBad, Word: "Waiting for a person"},
+		}
+	case op.State == platform.OperationUndone:
+		v := &page.Verdict{
+			Tone: component.ToneBack, Title: op.Kind.Title() + " was put back", Text: "Everything that it had changed was undone.", Why: op.Reason,
+			Now: component.Status{Tone: component.ToneOK, Word: "As before"},
+		}
+		switch op.Kind {
+		case platform.FollowerChangeover:
+			v.Means = fmt.Sprintf("%s writes to %s, as before. No acknowledged commit was lost.", database.AppName, database.Name)
+			v.ToDo = "Remove the reason, then retry: it goes on from the step that failed."
+		case platform.CreateDatabase, platform.CreateFollower:
+			v.Means = "Nothing half-made remains, and nothing is billed."
+			v.ToDo = "Remove the reason, then create it again."
+		default:
+			v.Means = fmt.Sprintf("%s is as it was before.", database.Name)
+			v.ToDo = "Remove the reason, then start it again."
+		}
+		return v
+	}
+	return nil
+}
+
+// outage is the measured outage with its proof; nil while there is none.
+func outage(d drawnOperation) *component.Outage {
+	c := d.change
+	if c.OutageMS == nil || c.RefusedAt == nil || c.AcceptedAt == nil || d.op.State.Open() && d.op.NoReturnAt == nil {
+		return nil
+	}
+	o := &component.Outage{
+		RefusedMS: *c.OutageMS, RefusedAt: *c.RefusedAt, AcceptedAt: *c.AcceptedAt, SessionsEnded: c.SessionsEnded,
+		TransactionsEnded: c.TransactionsEnded, ExpectedMS: float64(d.timeline.Band.Expected) / float64(time.Millisecond),
+		Undone: d.op.State == platform.OperationUndone,
+	}
+	for i, s := range d.steps {
+		t := d.timeline.Steps[i]
+		if ms := milliseconds(s); t.Downtime && ms != nil {
+			o.Strip = append(o.Strip, component.StripPart{Name: t.Title, MS: *ms, NoReturn: t.NoReturn})
+		}
+	}
+	if c.OldEndLSN != nil && c.ForkLSN != nil && c.OldTimeline != nil && c.NewTimeline != nil {
+		o.Proof = &component.Proof{OldTimeline: *c.OldTimeline, NewTimeline: *c.NewTimeline, OldEnd: lsn(c.OldEndLSN), ForkPoint: lsn(c.ForkLSN)}
+	}
+	return o
+}
+
+func operationFacts(d drawnOperation, database platform.Database, target *platform.Database) []component.Fact {
+	op := d.op
+	facts := []component.Fact{{Label: "Requested by", Value: op.RequestedBy}, {Label: "Requested", Time: op.RequestedAt}, {Label: "App", Value: database.AppName, URL: appPath(database.AppName)}}
+	if op.CancelRequestedBy != "" {
+		facts = append(facts, component.Fact{Label: "Cancelled by", Value: op.CancelRequestedBy})
+	}
+	if target != nil && target.Plan != database.Plan {
+		facts = append(facts, component.Fact{Label: "Plan", Value: database.Plan + " → " + target.Plan})
+	}
+	if op.Attempt > 1 {
+		facts = append(facts, component.Fact{Label: "Attempt", Value: fmt.Sprint(op.Attempt)})
+	}
+	if op.NoReturnAt != nil {
+		facts = append(facts, component.Fact{Label: "Point of no return", Time: *op.NoReturnAt})
+	}
+	c := d.change
+	if c == nil {
+		return facts
+	}
+	if c.ReleaseNumber != nil {
+		facts = append(facts, component.Fact{Label: "Release", Value: fmt.Sprintf("v%d of %s", *c.ReleaseNumber, database.AppName), URL: appPath(database.AppName)})
+	}
+	if c.OldEndLSN != nil {
+		facts = append(facts, component.Fact{Label: "Last WAL of the old leader", Value: lsn(c.OldEndLSN), Mono: true, TestID: "old-end"})
+	}
+	if c.ForkLSN != nil && c.NewTimeline != nil {
+		facts = append(facts, component.Fact{Label: "New timeline begins at", Value: lsn(c.ForkLSN), Note: fmt.Sprintf("timeline %d", *c.NewTimeline), Mono: true, TestID: "fork-point"})
+	}
+	if c.UnloggedTables != nil && *c.UnloggedTables > 0 {
+		facts = append(facts, component.Fact{Label: "Unlogged tables emptied", Value: fmt.Sprint(*c.UnloggedTables)})
+	}
+	return facts
+}

@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/jobs"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+	"changeover/internal/platform/engine/local"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// drainFor is how long requests that are under way may take at the end.
+const drainFor = 5 * time.Second
+
+// serve is the worker: it puts everything together, serves until ctx ends, and
+// then stops in the reverse order. The users' databases keep running.
+func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) error {
+	// The port first: it is the cheapest thing to fail at.
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return hopeless("%s", busyAddress(cfg))
+	}
+	if err != nil {
+		return hopeless("the address %s cannot be listened on: %w. Set CHANGEOVER_ADDR to one of this machine", cfg.Addr, err)
+	}
+	defer func() { _ = listener.Close() }()
+	cfg = listeningOn(cfg, listener.Addr())
+
+	lock, err := local.LockHome(cfg.Home, cfg.URL.String())
+	if err != nil {
+		return &hopelessError{err}
+	}
+	defer func() { _ = lock.Close() }()
+	program, err := startProgram(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer program.stop()
+
+	a, err := newApp(cfg, log, program.pool, program.sealer, program.catalogue, program.engine, program.jobs, listener.Addr())
+	if err != nil {
+		return err
+	}
+	if err := announce(ctx, cfg, program.pool, stdout); err != nil {
+		return err
+	}
+	return a.run(ctx, listener, program)
+}
+
+// listeningOn puts the real port into the settings, where port 0 was asked for.
+func listeningOn(cfg config, addr net.Addr) config {
+	_, asked, _ := net.SplitHostPort(cfg.Addr)
+	_, got, _ := net.SplitHostPort(addr.String())
+	if asked == "0" {
+		host, _, _ := net.SplitHostPort(cfg.Addr)
+		cfg.Addr = net.JoinHostPort(host, got)
+		if u := *cfg.URL; u.Port() == "0" {
+			u.Host = net.JoinHostPort(u.Hostname(), got)
+			cfg.URL = &u
+		}
+	}
+	return cfg
+}
+
+// busyAddress is the sentence for an address that somebody listens on: another
+// Changeover on the same state directory says more than the address does.
+func busyAddress(cfg config) string {
+	lock, err := local.LockHome(cfg.Home, "")
+	if err != nil {
+		return err.Error()
+	}
+	_ = lock.Close()
+	return fmt.Sprintf("another program listens on %s. Stop it, or set CHANGEOVER_ADDR to another address, such as 127.0.0.1:8091.", cfg.Addr)
+}
+
+// program is everything below the web side.
+type program struct {
+	engine    *local.Engine
+	embedded  bool // the control database is ours to keep running
+	pool      *pgxpool.Pool
+	sealer    *db.Sealer
+	catalogue platform.Catalogue
+	jobs      *jobs.Jobs
+	log       *slog.Logger
+}
+
+func openEngine(cfg config, log *slog.Logger) (*local.Engine, error) {
+	config := local.Config{
+		Home: cfg.Home, DatabaseHost: cfg.DatabaseHost, PortFrom: cfg.FirstPort, PortTo: cfg.LastPort, MemoryScale: cfg.MemoryScale,
+		ExtraBinDirs: cfg.PostgresBin, Logger: log,
+	}
+	if ip := net.ParseIP(cfg.DatabaseHost); ip != nil && ip.IsUnspecified() {
+		config.PublicHost = cfg.URL.Hostname()
+	}
+	if len(cfg.Zones) > 0 {
+		config.Zones = []local.Zone{{Name: "a", Dir: cfg.Home}}
+		for _, z := range cfg.Zones {
+			if z.Name == "a" {
+				config.Zones[0].Dir = z.Dir
+				continue
+			}
+			config.Zones = append(config.Zones, local.Zone{Name: z.Name, Dir: z.Dir})
+		}
+	}
+	return local.Open(config)
+}
+
+// startProgram opens the engine and the control database, brings both up to
+// date, and makes the procedures ready.
+func startProgram(ctx context.Context, cfg config, log *slog.Logger) (*program, error) {
+	p := &program{embedded: cfg.DatabaseURL == "", log: log}
+	var err error
+	if p.engine, err = openEngine(cfg, log); err != nil {
+		return nil, &hopelessError{err}
+	}
+	url := cfg.DatabaseURL
+	if p.embedded {
+		if url, err = p.engine.Control(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if p.pool, err = db.Open(ctx, url); err != nil {
+		return nil, err
+	}
+	if err := p.prepare(ctx, cfg); err != nil {
+		p.pool.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *program) prepare(ctx context.Context, cfg config) error {
+	if err := db.Migrate(ctx, p.pool); err != nil {
+		if isKind(err, platform.KindConflict) {
+			return &hopelessError{err} // a newer schema does not get older
+		}
+		return err
+	}
+	var err error
+	if p.sealer, err = db.LoadSealer(or(cfg.KeyFile, filepath.Join(cfg.Home, "key"))); err != nil {
+		return &hopelessError{err}
+	}
+	if err := db.CheckSealer(ctx, p.pool, p.sealer); err != nil {
+		return &hopelessError{err}
+	}
+	if p.catalogue, err = platform.ShippedCatalogue(); err != nil {
+		return err
+	}
+	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log})
+	return err
+}
+
+func (p *program) stop() { p.pool.Close() }
+
+// adopt makes the engine run what should run: after a restart of the machine
+// nothing does.
+func (p *program) adopt(ctx context.Context) {
+	list, err := db.ListServers(ctx, p.pool)
+	if err != nil {
+		p.log.Error("the servers could not be listed", "error", err)
+		return
+	}
+	var should []engine.Server
+	for _, s := range list {
+		if s.State != platform.ServerRunning {
+			continue
+		}
+		plan, err := p.catalogue.Plan(s.Plan)
+		if err != nil {
+			p.log.Error("a server's plan is not in the catalogue", "server", s.ID, "plan", s.Plan)
+			continue
+		}
+		should = append(should, engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Plan: plan, Fenced: s.Fenced})
+	}
+	for id, err := range p.engine.Adopt(ctx, should) {
+		p.log.Error("a server does not start", "server", id, "error", err)
+	}
+}
+
+// run serves until ctx ends.
+func (a *app) run(ctx context.Context, listener net.Listener, p *program) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	server := a.server()
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	go a.listen(background)
+	go p.keepControl(background)
+	go a.keepClean(background, p)
+	p.adopt(ctx)
+	if err := a.jobs.Start(background); err != nil {
+		return err
+	}
+	a.ready.Store(true)
+	a.log.Info("ready", "url", a.cfg.URL.String(), "version", a.version)
+
+	var result error
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping; the databases keep running")
+	case result = <-failed:
+	}
+	a.ready.Store(false)
+	a.hub.close()
+	drained, cancel := context.WithTimeout(background, drainFor)
+	defer cancel()
+	if err := server.Shutdown(drained); err != nil {
+		_ = server.Close()
+	}
+	stopped, cancel := context.WithTimeout(background, 10*time.Second)
+	defer cancel()
+	if err := a.jobs.Stop(stopped); err != nil {
+		a.log.Warn("operations were interrupted; they go on at the next start", "error", err)
+	}
+	if result != nil && !errors.Is(result, http.ErrServerClosed) {
+		return result
+	}
+	return nil
+}
+
+// keepControl starts the embedded control cluster again when it died.
+func (p *program) keepControl(ctx context.Context) {
+	if !p.embedded {
+		return
+	}
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ask, cancel := context.WithTimeout(ctx, 3*time.Second)
+		err := db.Ping(ask, p.pool)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		p.log.Warn("the control database does not answer; looking after it", "error", err)
+		if _, err := p.engine.Control(ctx); err != nil && ctx.Err() == nil {
+			p.log.Error("the control database could not be started", "error", err)
+		}
+	}
+}
+
+// keepClean forgets what nobody needs any more, every hour.
+func (a *app) keepClean(ctx context.Context, p *program) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		_, sessions := db.DeleteExpiredSessions(ctx, a.pool, db.SessionIdleLimit, db.SessionAbsoluteLimit)
+		_, links := db.DeleteOldSignInLinks(ctx, a.pool)
+		if err := errors.Join(sessions, links, p.engine.TrimLogs()); err != nil && ctx.Err() == nil {
+			a.log.Warn("cleaning up failed; it is tried again in an hour", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// announce prints a sign-in link as long as nobody has ever signed in.
+func announce(ctx context.Context, cfg config, pool *pgxpool.Pool, stdout io.Writer) error {
+	users, err := db.ListUsers(ctx, pool)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if u.PasswordHash != nil {
+			return nil
+		}
+	}
+	if len(users) == 0 {
+		user, err := db.CreateUser(ctx, pool, firstAdmin, true)
+		if isKind(err, platform.KindConflict) {
+			user, err = db.UserByEmail(ctx, pool, firstAdmin)
+		}
+		if err != nil {
+			return err
+		}
+		users = []db.User{user}
+	}
+	token, err := db.CreateSignInLink(ctx, pool, users[0].ID, linkLife)
+	if err != nil {
+		return err
+	}
+	state := cfg.Home
+	if cfg.DatabaseURL != "" {
+		state += " (control database: DATABASE_URL)"
+	}
+	_, err = io.WriteString(stdout, signInBlock(cfg, signInLink(cfg, token), state))
+	return err
+}
+
+// shortVersion is the version for the foot of the rail.
+func shortVersion() string {
+	fields := strings.Fields(version())
+	if len(fields) > 1 && fields[1] != "(devel)" {
+		return strings.TrimSuffix(fields[1], ",")
+	}
+	return "development"
+}
+
+// supervisorPID is the pid of the supervisor that runs on home; 0 when none does.
+func supervisorPID(home string) int {
+	pid, err := readPID(filepath.Join(home, pidFile))
+	if err != nil || pid == os.Getpid() || syscall.Kill(pid, 0) != nil {
+		return 0
+	}
+	return pid
+}

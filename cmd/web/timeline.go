@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/jobs/workflow"
+	"changeover/internal/platform"
+	"changeover/views/component"
+)
+
+// timeline draws an operation's stored steps with what the procedure says of
+// each. A stored step that this version does not know keeps its own name.
+func timeline(op platform.Operation, steps []platform.OperationStep, infos []workflow.Info, change *db.Changeover, usual map[string][]time.Duration) component.Timeline {
+	known := make(map[string]workflow.Info, len(infos))
+	for _, i := range infos {
+		known[i.Name] = i
+	}
+	t := component.Timeline{PastNoReturn: op.NoReturnAt != nil}
+	didNotRun := 0
+	for i, s := range steps {
+		info, ok := known[s.Name]
+		if !ok {
+			info = workflow.Info{Name: s.Name, Title: stepWords(s.Name)}
+		}
+		if info.Downtime && t.Band.Deadline == 0 {
+			t.Band.Deadline = info.Deadline
+		}
+		if s.State == platform.StepPending && !op.State.Open() {
+			didNotRun++
+		}
+		t.Steps = append(t.Steps, component.TimelineStep{
+			Position: i + 1, Name: s.Name, Title: info.Title, Detail: s.Detail, State: s.State, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+			Usual: median(usual[s.Name]), Downtime: info.Downtime, NoReturn: info.NoReturn, PutBack: s.State == platform.StepUndone,
+		})
+	}
+	if didNotRun > 0 {
+		t.Skipped = fmt.Sprintf("%d of %d steps did not run.", didNotRun, len(steps))
+	}
+	t.Band.Expected = expectedOutage(infos, usual)
+	t.Band.Text = "Reads go on. Nothing acknowledged is lost; past the deadline everything is put back by itself."
+	if change != nil {
+		t.Band.RefusedAt, t.Band.AcceptedAt, t.Band.OutageMS = change.RefusedAt, change.AcceptedAt, change.OutageMS
+	}
+	return t
+}
+
+// planned is the timeline of what would happen.
+func planned(infos []workflow.Info, usual map[string][]time.Duration) component.Timeline {
+	t := component.Timeline{Plan: true}
+	for i, info := range infos {
+		t.Steps = append(t.Steps, component.TimelineStep{
+			Position: i + 1, Name: info.Name, Title: info.Title, State: platform.StepPending, Usual: median(usual[info.Name]),
+			Downtime: info.Downtime, NoReturn: info.NoReturn,
+		})
+		if info.Downtime && t.Band.Deadline == 0 {
+			t.Band.Deadline = info.Deadline
+		}
+	}
+	t.Band.Expected = expectedOutage(infos, usual)
+	t.Band.Text = fmt.Sprintf("Reads go on. Past %s everything is put back by itself.", t.Band.Deadline)
+	return t
+}
+
+// expectedOutage adds up what the steps that refuse writes took before; 0
+// where one of them never ran.
+func expectedOutage(infos []workflow.Info, usual map[string][]time.Duration) time.Duration {
+	var sum time.Duration
+	for _, info := range infos {
+		if !info.Downtime {
+			continue
+		}
+		if len(usual[info.Name]) == 0 {
+			return 0
+		}
+		sum += median(usual[info.Name])
+	}
+	return sum
+}
+
+func median(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[len(sorted)/2]
+}
+
+// currentStep is the number of the step that runs, or of the last one that ran.
+func currentStep(steps []platform.OperationStep) int {
+	last := 0
+	for i, s := range steps {
+		if s.State != platform.StepPending {
+			last = i + 1
+		}
+	}
+	return last
+}
+
+// operationStatus is an operation's state in words.
+func operationStatus(op platform.Operation, steps []platform.OperationStep) component.Status {
+	switch {
+	case op.NeedsPerson:
+		return component.Status{Tone: component.ToneBad, Word: "Needs a person", Note: op.Reason}
+	case op.State == platform.OperationUndoing:
+		return component.Status{Tone: component.ToneBack, Word: "Putting back"}
+	case op.State == platform.OperationUndone:
+		return component.Status{Tone: component.ToneBack, Word: "Put back"}
+	case op.State == platform.OperationCompleted:
+		return component.Status{Tone: component.ToneOK, Word: "Completed"}
+	}
+	return component.Status{Tone: component.ToneBusy, Word: fmt.Sprintf("Running, step %d of %d", max(currentStep(steps), 1), len(steps))}
+}
