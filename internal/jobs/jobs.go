@@ -67,11 +67,12 @@ func New(c Config) (*Jobs, error) {
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
 		Workers: workers,
 		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 100}},
-		Logger:  c.Log,
+		Logger:  slog.New(atLeastWarn{c.Log.Handler()}), // River tells of every few idle seconds
 		// An operation takes as long as it takes; its steps have their own
 		// deadlines. Reconcile, not River's rescue, notices a dead runner.
-		JobTimeout:  -1,
-		RetryPolicy: retrySoon{},
+		JobTimeout:        -1,
+		RetryPolicy:       retrySoon{},
+		FetchPollInterval: 250 * time.Millisecond,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("river: %w", err)
@@ -79,6 +80,19 @@ func New(c Config) (*Jobs, error) {
 	j.river = client
 	return j, nil
 }
+
+// atLeastWarn passes warnings and errors on.
+type atLeastWarn struct{ slog.Handler }
+
+func (h atLeastWarn) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
+}
+
+func (h atLeastWarn) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return atLeastWarn{h.Handler.WithAttrs(attrs)}
+}
+
+func (h atLeastWarn) WithGroup(name string) slog.Handler { return atLeastWarn{h.Handler.WithGroup(name)} }
 
 // operationArgs hold the id and nothing else: facts live in the tables.
 type operationArgs struct {
@@ -91,10 +105,12 @@ func (operationArgs) Kind() string { return "operation" }
 // InsertOpts keeps a job from being given up: an operation is run until it ends.
 func (operationArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 10000} }
 
-// retrySoon retries a second later, whatever the attempt.
+// retrySoon retries soon: writes may be refused until it does.
 type retrySoon struct{}
 
-func (retrySoon) NextRetry(*rivertype.JobRow) time.Time { return time.Now().Add(time.Second) }
+func (retrySoon) NextRetry(job *rivertype.JobRow) time.Time {
+	return time.Now().Add(time.Duration(min(max(job.Attempt, 1), 10)) * 200 * time.Millisecond)
+}
 
 type operationWorker struct {
 	river.WorkerDefaults[operationArgs]
