@@ -175,12 +175,36 @@ func (p *program) prepare(ctx context.Context) error {
 		}
 		p.fenced = ""
 	}
+	if err := p.waitUntilFollowable(ctx); err != nil {
+		return err
+	}
 	made, err := p.api.start(ctx, "/databases/"+p.leader.name+"/followers", url.Values{"app": {p.app}, "plan": {plans[1-p.plan]}})
 	if err != nil {
 		return err
 	}
 	p.follower, err = p.reveal(ctx, made.Database)
 	return err
+}
+
+// waitUntilFollowable waits for the leader's first full checkpoint after it was
+// promoted: until then it cannot be followed.
+func (p *program) waitUntilFollowable(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	for {
+		var leader struct {
+			ForkReady bool `json:"fork_ready"`
+		}
+		err := p.api.call(ctx, http.MethodGet, "/databases/"+p.leader.name, nil, &leader)
+		if err != nil || leader.ForkReady {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s cannot be followed for 10 minutes after it became the leader", p.leader.name)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (p *program) changeOver(ctx context.Context) (outcome, error) {
