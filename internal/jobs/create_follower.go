@@ -216,7 +216,7 @@ func (m *followerMaker) discard(ctx context.Context) error {
 			return fmt.Errorf("remove the follower: %w", err)
 		}
 		if m.leader.exists() {
-			if err := m.j.dropSlot(ctx, m.leader, m.it.slot()); err != nil {
+			if err := m.j.dropSlot(ctx, m.Epoch, m.leader, m.it.slot()); err != nil {
 				return fmt.Errorf("drop the follower's slot: %w", err)
 			}
 		}

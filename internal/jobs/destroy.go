@@ -64,7 +64,7 @@ func (d *destroyer) dropSlot(ctx context.Context) error {
 	if err != nil || !leader.exists() {
 		return err
 	}
-	return d.j.dropSlot(ctx, leader, d.it.slot())
+	return d.j.dropSlot(ctx, d.Epoch, leader, d.it.slot())
 }
 
 func (d *destroyer) endBilling(ctx context.Context) error {

@@ -223,7 +223,7 @@ func (c *changeover) startOldLeader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.j.dropSlot(ctx, c.old, c.it.slot()); err != nil {
+	if err := c.j.dropSlot(ctx, c.Epoch, c.old, c.it.slot()); err != nil {
 		return fmt.Errorf("drop the candidate's slot on the old leader: %w", err)
 	}
 	c.Detail("%s is read only, keeps its data and is billed until it is destroyed", c.old.Database.Name)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,56 +24,111 @@ const actor = "mei@example.com"
 // house is a whole Changeover without its web: control database, engine, jobs.
 type house struct {
 	t      testing.TB
+	url    string // of the control database
 	pool   *pgxpool.Pool
 	engine *platformtest.Platform
 	sealer *db.Sealer
 	jobs   *jobs.Jobs
-	hook   workflow.Hook
+	hook   atomic.Pointer[workflow.Hook]
 	app    platform.App
+
+	deadline time.Duration                 // of the switch; 30 s when zero
+	wrap     func(jobs.Engine) jobs.Engine // puts something between the jobs and the engine
+	control  bool                          // the control database is a cluster of the house's own
+	quiet    bool                          // nothing is run here: a worker process does it
+	scaled   bool                          // the app has the formation of these tests
 }
 
-func newHouse(t testing.TB) *house {
+func newHouse(t testing.TB, options ...func(*house)) *house {
 	t.Helper()
-	h := &house{t: t, pool: dbtest.New(t), engine: platformtest.New(t), sealer: dbtest.Sealer(t)}
+	h := &house{t: t, engine: platformtest.New(t), sealer: dbtest.Sealer(t)}
+	for _, option := range options {
+		option(h)
+	}
+	if h.control {
+		h.openControl()
+	} else {
+		h.url = dbtest.URL(t)
+	}
+	h.pool = dbtest.Open(t, h.url)
+	if h.control {
+		if err := db.Migrate(t.Context(), h.pool); err != nil {
+			t.Fatal(err)
+		}
+	}
 	h.app = dbtest.App(t, h.pool, "sushi")
 	h.open()
 	t.Cleanup(h.close)
 	return h
 }
 
+func withDeadline(d time.Duration) func(*house) { return func(h *house) { h.deadline = d } }
+
+func withEngine(wrap func(jobs.Engine) jobs.Engine) func(*house) {
+	return func(h *house) { h.wrap = wrap }
+}
+
+func withOwnControl(h *house) { h.control = true }
+
+func withoutRunner(h *house) { h.quiet = true }
+
 // open starts the jobs, as a start of the program does.
 func (h *house) open() {
 	h.t.Helper()
-	catalogue, err := platform.ShippedCatalogue()
+	var engine jobs.Engine = h.engine.Engine
+	if h.wrap != nil {
+		engine = h.wrap(engine)
+	}
+	var err error
+	h.jobs, err = newJobs(h.pool, engine, h.sealer, h.deadline, func(when, what, step string) error {
+		if hook := h.hook.Load(); hook != nil {
+			return (*hook)(when, what, step)
+		}
+		return nil
+	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	level := slog.LevelError + 4
-	if os.Getenv("CHANGEOVER_TEST_LOG") != "" {
-		level = slog.LevelDebug
-	}
-	h.jobs, err = jobs.New(jobs.Config{Pool: h.pool, Engine: h.engine.Engine, Sealer: h.sealer, Catalogue: catalogue,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
-		Hook: func(when, what, step string) error {
-			if h.hook == nil {
-				return nil
-			}
-			return h.hook(when, what, step)
-		}})
-	if err != nil {
-		h.t.Fatal(err)
+	if h.quiet {
+		return
 	}
 	if err := h.jobs.Start(context.Background()); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
+func newJobs(pool *pgxpool.Pool, engine jobs.Engine, sealer *db.Sealer, deadline time.Duration, hook workflow.Hook) (*jobs.Jobs, error) {
+	catalogue, err := platform.ShippedCatalogue()
+	if err != nil {
+		return nil, err
+	}
+	level := slog.LevelError + 4
+	if os.Getenv("CHANGEOVER_TEST_LOG") != "" {
+		level = slog.LevelDebug
+	}
+	return jobs.New(jobs.Config{Pool: pool, Engine: engine, Sealer: sealer, Catalogue: catalogue, SwitchDeadline: deadline, Hook: hook,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))})
+}
+
 func (h *house) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	if h.quiet || h.jobs == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := h.jobs.Stop(ctx); err != nil {
 		h.t.Errorf("stop the jobs: %v", err)
 	}
+	h.jobs = nil
+}
+
+// setHook is called around every step from now on; nil for none.
+func (h *house) setHook(hook workflow.Hook) {
+	if hook == nil {
+		h.hook.Store(nil)
+		return
+	}
+	h.hook.Store(&hook)
 }
 
 // ended waits until an operation has ended, and fails unless it ended as wanted.
@@ -81,21 +137,24 @@ func (h *house) ended(op platform.Operation, err error, want platform.OperationS
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(90 * time.Second)
 	for {
-		op, err = db.OperationByID(h.t.Context(), h.pool, op.ID)
-		if err != nil {
+		// Where the control database is restarted by the test, it does not always answer.
+		now, err := db.OperationByID(h.t.Context(), h.pool, op.ID)
+		if err == nil {
+			op = now
+		} else if platform.KindOf(err) != platform.KindUnavailable {
 			h.t.Fatal(err)
 		}
-		if !op.State.Open() {
+		if err == nil && !op.State.Open() {
 			break
 		}
 		if time.Now().After(deadline) {
-			h.t.Fatalf("%s is still %s after 60 s: %s\n%s", op.Kind, op.State, op.Reason, h.timeline(op))
+			h.t.Fatalf("%s is still %s after 90 s: %s\n%s", op.Kind, op.State, op.Reason, h.timeline(op))
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	if op.State != want {
+	if want != "" && op.State != want {
 		h.t.Fatalf("%s ended %s, want %s: %s\n%s", op.Kind, op.State, want, op.Reason, h.timeline(op))
 	}
 	return op
@@ -141,10 +200,17 @@ func (h *house) follower(leader platform.Database, plan string) platform.Databas
 	return h.database(op.DatabaseID)
 }
 
+// destroyed destroys a database.
+func (h *house) destroyed(d platform.Database) {
+	h.t.Helper()
+	op, err := h.jobs.StartDestroy(h.t.Context(), actor, d.ID, h.app.Name)
+	h.ended(op, err, platform.OperationCompleted)
+}
+
 // makeForkReady does what the monitor does for a fresh fork.
 func (h *house) makeForkReady(d platform.Database) {
 	h.t.Helper()
-	if d.ForkReady {
+	if h.database(d.ID).ForkReady {
 		return
 	}
 	if err := db.SetDatabaseForkReady(h.t.Context(), h.pool, d.ID, true); err != nil {
@@ -152,7 +218,7 @@ func (h *house) makeForkReady(d platform.Database) {
 	}
 }
 
-func (h *house) url(id int64) string {
+func (h *house) urlOf(id int64) string {
 	h.t.Helper()
 	url, err := db.DatabaseURL(h.t.Context(), h.pool, h.sealer, h.engine.Host(), id)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
-	"changeover/internal/platform/engine"
 )
 
 // keepRunning starts every server that should run and does not: after a reboot,
@@ -25,7 +24,7 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 		if err != nil || status.Running {
 			continue
 		}
-		if err := j.startServer(ctx, s, server); err != nil {
+		if err := j.startServer(ctx, s.ID); err != nil {
 			// Its page shows why; the next look tries again.
 			j.Log.Error("a server that should run does not start", "server", s.ID, "error", err)
 		}
@@ -33,11 +32,34 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 	return nil
 }
 
-func (j *Jobs) startServer(ctx context.Context, s platform.Server, server engine.Server) error {
+// startServer takes its epoch before it looks whether an operation has claimed
+// the server meanwhile: one that claims it later has a higher epoch, and this
+// start is refused as soon as that operation has acted.
+func (j *Jobs) startServer(ctx context.Context, id int64) error {
 	epoch, err := db.NextEpoch(ctx, j.Pool)
 	if err != nil {
 		return err
 	}
+	servers, err := db.UnclaimedServers(ctx, j.Pool)
+	if err != nil {
+		return err
+	}
+	var s platform.Server
+	for _, unclaimed := range servers {
+		if unclaimed.ID == id {
+			s = unclaimed
+		}
+	}
+	if s.ID == 0 {
+		return nil
+	}
+	server, err := j.engineServer(s)
+	if err != nil {
+		return err
+	}
 	j.Log.Info("a server that should run is started", "server", s.ID, "fenced", s.Fenced)
-	return j.Engine.Start(ctx, epoch, server)
+	if err := j.Engine.Start(ctx, epoch, server); err != nil {
+		return err
+	}
+	return j.tidySlots(ctx, server)
 }

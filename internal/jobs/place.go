@@ -8,7 +8,6 @@ import (
 	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
-	"changeover/internal/platform/postgres"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -82,15 +81,6 @@ func (j *Jobs) withConn(ctx context.Context, p place, fn func(*pgx.Conn) error) 
 // url is the place's database URL, password included.
 func (j *Jobs) url(ctx context.Context, q db.Querier, p place) (string, error) {
 	return db.DatabaseURL(ctx, q, j.Sealer, j.Engine.Host(), p.Database.ID)
-}
-
-// dropSlot removes the slot of follower on leader; gone already is fine.
-func (j *Jobs) dropSlot(ctx context.Context, leader place, slot string) error {
-	status, err := j.Engine.Status(ctx, leader.Server)
-	if err != nil || !status.Running {
-		return err // a stopped server's slot goes with it, or is dropped when it is next used
-	}
-	return j.withConn(ctx, leader, func(conn *pgx.Conn) error { return postgres.DropSlot(ctx, conn, slot) })
 }
 
 // markServer writes the engine's fenced mark and what the engine is to make true.

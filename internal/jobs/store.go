@@ -94,11 +94,26 @@ func closeSoon(conn *pgx.Conn) {
 	_ = conn.Close(ctx)
 }
 
+// Save asks twice when the control database did not answer: it may only have
+// been restarted, and then every connection of the pool is dead, or the commit
+// may have come through. What is written twice is the same.
 func (s store) Save(ctx context.Context, operationID, epoch int64, c workflow.Changes) error {
+	err := s.save(ctx, operationID, epoch, c)
+	if platform.KindOf(err) == platform.KindUnavailable && ctx.Err() == nil {
+		s.pool.Reset()
+		err = s.save(ctx, operationID, epoch, c)
+	}
+	return err
+}
+
+func (s store) save(ctx context.Context, operationID, epoch int64, c workflow.Changes) error {
 	return overtaken(db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		op, err := db.LockEpoch(ctx, tx, operationID, epoch)
 		if err != nil {
 			return err
+		}
+		if c.NoReturnAt != nil && op.CancelRequestedBy != "" {
+			return workflow.ErrCancelled
 		}
 		for _, step := range c.Steps {
 			if err := db.UpdateStep(ctx, tx, platform.OperationStep{OperationID: operationID, Position: step.Position, State: step.State,
@@ -116,7 +131,7 @@ func (s store) Save(ctx context.Context, operationID, epoch int64, c workflow.Ch
 }
 
 func (s store) InTx(ctx context.Context, operationID, epoch int64, relaxed bool, fn func(pgx.Tx) error) error {
-	return overtaken(db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+	err := db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		if relaxed {
 			if _, err := tx.Exec(ctx, `set local synchronous_commit = off`); err != nil {
 				return err
@@ -126,7 +141,11 @@ func (s store) InTx(ctx context.Context, operationID, epoch int64, relaxed bool,
 			return err
 		}
 		return fn(tx)
-	}))
+	})
+	if platform.KindOf(err) == platform.KindUnavailable {
+		s.pool.Reset() // the next try, which the step makes, finds fresh connections
+	}
+	return overtaken(err)
 }
 
 func (s store) CancelRequested(ctx context.Context, operationID int64) (string, error) {

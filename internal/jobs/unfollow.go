@@ -92,7 +92,7 @@ func (u *unfollower) checkWritable(ctx context.Context) error {
 }
 
 func (u *unfollower) dropSlot(ctx context.Context) error {
-	return u.j.dropSlot(ctx, u.leader, u.it.slot())
+	return u.j.dropSlot(ctx, u.Epoch, u.leader, u.it.slot())
 }
 
 func (u *unfollower) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {

@@ -176,6 +176,8 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 			return "Cancelled by " + who + ".", nil
 		}
 		r.a.position = i
+		ctx, cancelStretch := r.stretch(ctx, i, noReturn || step.NoReturn)
+		defer cancelStretch()
 		first := step.Downtime && (i == 0 || !r.p.Steps[i-1].Downtime)
 		r.a.recorder.begin(i)
 		switch {
@@ -184,6 +186,9 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 			saveCtx, cancel := r.bound(ctx, i, false)
 			err := r.a.recorder.save(saveCtx, Changes{NoReturnAt: &now})
 			cancel()
+			if errors.Is(err, ErrCancelled) {
+				return r.cancelled(ctx), nil
+			}
 			if err != nil {
 				// Nothing irreversible was asked for yet: the writes go on where they were.
 				return "", r.letGo(ctx, i, err)
@@ -290,6 +295,10 @@ func (r *run[S]) do(ctx context.Context, i int, noReturn bool) (failure string, 
 			}
 		case errors.As(err, &abort):
 			return r.fail(i, abort.reason), nil
+		case step.Downtime && lost.isLost():
+			// The control database went away while writes are refused: no more
+			// tries, they are let through again.
+			return "", err
 		case tries >= 5 || isSentence(err):
 			return r.fail(i, err.Error()), nil
 		default:

@@ -81,6 +81,9 @@ var (
 	ErrOvertaken = errors.New("a newer attempt has taken this operation over")
 	// ErrHeld: another runner holds the operation.
 	ErrHeld = errors.New("another runner holds this operation")
+	// ErrCancelled: somebody asked to cancel before the point of no return could
+	// be recorded. A cancel that was accepted is always kept.
+	ErrCancelled = errors.New("somebody asked to cancel")
 	// ErrEnded: there is nothing left to run.
 	ErrEnded = errors.New("the operation has ended")
 )

@@ -16,7 +16,8 @@ type Store interface {
 	// it is no longer open.
 	Acquire(ctx context.Context, operationID int64) (Lease, error)
 	// Save records changes in one transaction if epoch is still the newest, else
-	// ErrOvertaken. It tells the live pages.
+	// ErrOvertaken. The point of no return is not recorded where a cancel was asked
+	// for: ErrCancelled. It tells the live pages.
 	Save(ctx context.Context, operationID, epoch int64, changes Changes) error
 	// InTx runs fn in a transaction if epoch is still the newest, else ErrOvertaken.
 	// A relaxed transaction does not wait for the disk: only for what the same

@@ -14,7 +14,8 @@ import (
 func (r *run[S]) undo(ctx context.Context, reason string) error {
 	r.a.reason = reason
 	if err := r.a.recorder.save(ctx, Changes{State: platform.OperationUndoing, Reason: &reason}); err != nil {
-		return err
+		// Also when this cannot be recorded, no write may stay refused.
+		return r.letGo(ctx, r.a.position, err)
 	}
 	for i := len(r.p.Steps) - 1; i >= 0; i-- {
 		state := r.a.recorder.state(i).State
@@ -39,7 +40,11 @@ func (r *run[S]) undoStep(ctx context.Context, i int) error {
 	step := &r.p.Steps[i]
 	failed := r.a.recorder.state(i).State == platform.StepFailed
 	r.a.position = i
-	lost := r.loseWith(ctx, false)
+	ctx, cancel := r.stretch(ctx, i, true)
+	defer cancel()
+	// Letting writes through again waits for nobody: not for the control
+	// database either, whose answer only the record needs.
+	lost := r.loseWith(ctx, step.Downtime)
 	defer lost.stop()
 	for tries := 1; ; tries++ {
 		if err := r.hook("before", "undo", step.Name); err != nil {
@@ -113,23 +118,34 @@ func (r *run[S]) letGo(ctx context.Context, i int, cause error) error {
 // on: whoever holds the newest epoch decides there, not a broken connection.
 type lossContext struct {
 	ctx  context.Context
+	lost <-chan struct{}
 	stop func()
+}
+
+func (l lossContext) isLost() bool {
+	select {
+	case <-l.lost:
+		return true
+	default:
+		return false
+	}
 }
 
 func (r *run[S]) loseWith(ctx context.Context, downtime bool) lossContext {
 	ctx, cancel := context.WithCancelCause(ctx)
+	gone := r.a.lease.Lost()
 	if downtime {
-		return lossContext{ctx, func() { cancel(nil) }}
+		return lossContext{ctx, gone, func() { cancel(nil) }}
 	}
 	done := make(chan struct{})
 	go func() {
 		select {
-		case <-r.a.lease.Lost():
+		case <-gone:
 			cancel(errLost)
 		case <-done:
 		}
 	}()
-	return lossContext{ctx, func() { close(done); cancel(nil) }}
+	return lossContext{ctx, gone, func() { close(done); cancel(nil) }}
 }
 
 var errLost = errors.New("the connection that elects this runner is gone")
