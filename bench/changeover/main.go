@@ -112,6 +112,10 @@ func run(ctx context.Context, s settings) (found contest, err error) {
 		return found, err
 	}
 	defer func() {
+		for _, pid := range cluster.ProcessesIn(home) {
+			// Only a server that this run made can be at home here.
+			err = errors.Join(err, fmt.Errorf("process %d was left in %s", pid, home), syscall.Kill(pid, syscall.SIGQUIT))
+		}
 		if s.keep {
 			fmt.Fprintf(s.logger, "kept: %s\n", home)
 			return

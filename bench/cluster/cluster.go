@@ -214,7 +214,7 @@ func (c *Cluster) Kill(ctx context.Context) error {
 	// The other processes notice the postmaster's death and end by themselves. It
 	// keeps its pid until it is reaped, and until then the next postmaster would
 	// take it for a living owner of the directory.
-	for c.anyProcess() || syscall.Kill(pid, 0) == nil {
+	for len(ProcessesIn(c.Dir)) > 0 || syscall.Kill(pid, 0) == nil {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -224,12 +224,20 @@ func (c *Cluster) Kill(ctx context.Context) error {
 	return nil
 }
 
-func (c *Cluster) anyProcess() bool {
+// ProcessesIn are the processes whose working directory is dir or below it.
+func ProcessesIn(dir string) []int {
+	var found []int
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
-	return slices.ContainsFunc(links, func(link string) bool {
+	for _, link := range links {
 		target, err := os.Readlink(link)
-		return err == nil && target == c.Dir
-	})
+		if err != nil || target != dir && !strings.HasPrefix(target, dir+"/") {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+			found = append(found, pid)
+		}
+	}
+	return found
 }
 
 // PID is the postmaster's, as its pid file says.
