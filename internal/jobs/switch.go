@@ -160,7 +160,6 @@ func (c *changeover) waitUntilZeroBehind(ctx context.Context) error {
 			return err
 		}
 	}
-	t0 := time.Now()
 	noted := make(chan error, 1)
 	go func() { noted <- c.noteShutdown(ctx) }()
 	candidate, err := c.candidateConn(ctx)
@@ -175,14 +174,10 @@ func (c *changeover) waitUntilZeroBehind(ctx context.Context) error {
 	if err != nil {
 		return c.lost(err)
 	}
-	t1 := time.Now()
-	defer func() { c.Log.Info("TIMING", "replay", t1.Sub(t0), "rest", time.Since(t1)) }()
 	if err := c.j.Engine.EndAll(ctx, c.Epoch, c.old.Server); err != nil {
 		return err
 	}
-	c.Log.Info("TIMING", "endall", time.Since(t1))
 	control, err := c.proof(ctx)
-	c.Log.Info("TIMING", "proof", time.Since(t1))
 	if err != nil {
 		return err
 	}
