@@ -82,3 +82,9 @@ func SetDatabaseDestroyed(ctx context.Context, q Querier, id int64) error {
 	return changeDatabase(ctx, q, `state = 'destroyed', destroyed_at = coalesce(destroyed_at, now()),
 		server_id = null, readable_at = null`, id)
 }
+
+// SetDatabaseSeparated makes a replaced database a fork of the one that took
+// its place: they share their past and nothing from then on.
+func SetDatabaseSeparated(ctx context.Context, q Querier, id int64) error {
+	return changeDatabase(ctx, q, `forked_from_id = coalesce(replaced_by_id, forked_from_id), replaced_by_id = null, fork_ready = false`, id)
+}

@@ -87,12 +87,17 @@ func (f *fencer) startInRecovery(ctx context.Context) error {
 	})
 }
 
-// open lets it write again: the file goes, a server that runs in recovery is
-// stopped, and it starts writable.
+// open lets it write again, unless another database has replaced it.
 func (f *fencer) open(ctx context.Context) error {
 	if err := f.refuseReplaced(ctx); err != nil {
 		return err
 	}
+	return f.startWritable(ctx)
+}
+
+// startWritable takes the file away, stops a server that runs in recovery, and
+// starts it writable.
+func (f *fencer) startWritable(ctx context.Context) error {
 	status, err := f.j.Engine.Status(ctx, f.it.Server)
 	if err != nil {
 		return err
@@ -150,7 +155,7 @@ func (f *fencer) refuseReplaced(ctx context.Context) error {
 
 func refuseReplaced(d platform.Database) error {
 	if d.ReplacedByID != nil {
-		return platform.Conflict("%s was replaced by another database, which has taken writes since. It cannot be unfenced: two leaders would drift apart. Destroy it, or keep it for reading.", d.Name)
+		return platform.Conflict("%s was replaced by another database, which has taken writes since. It cannot be unfenced: two leaders would drift apart. Destroy it, keep it for reading, or make it a separate fork.", d.Name)
 	}
 	return nil
 }
@@ -161,6 +166,9 @@ func (f *fencer) ended(ctx context.Context, tx pgx.Tx, state platform.OperationS
 	case state == platform.OperationUndone:
 		return notify(ctx, tx, f.Attempt, string(kind)+"_failed", "warn", kind.Title()+" put back: "+name,
 			fmt.Sprintf("%s is as it was before.\n\nWhy. %s", name, f.Reason()))
+	case kind == platform.SeparateDatabase:
+		return notify(ctx, tx, f.Attempt, "separated", "warn", "A separate fork: "+name,
+			fmt.Sprintf("%s takes writes again as a database of its own. It is attached to no app, so no app finds it by its config vars, and it is billed as before.", name))
 	case kind == platform.FenceDatabase:
 		return notify(ctx, tx, f.Attempt, "fenced", "warn", "Fenced: "+name,
 			fmt.Sprintf("%s refuses every write until it is unfenced. It can be read, and is billed as before.", name))

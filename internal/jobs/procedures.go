@@ -20,6 +20,7 @@ func (j *Jobs) allProcedures() map[platform.OperationKind]procedure {
 		platform.Promote:            procedureOf(platform.Promote, promote, j.newPromoter, nil, (*promoter).ended),
 		platform.FenceDatabase:      procedureOf(platform.FenceDatabase, fence, j.newFencer, nil, (*fencer).ended),
 		platform.UnfenceDatabase:    procedureOf(platform.UnfenceDatabase, unfence, j.newFencer, nil, (*fencer).ended),
+		platform.SeparateDatabase:   procedureOf(platform.SeparateDatabase, separate, j.newFencer, nil, (*fencer).ended),
 		platform.DestroyDatabase:    procedureOf(platform.DestroyDatabase, destroy, j.newDestroyer, nil, (*destroyer).ended),
 	}
 }

@@ -199,6 +199,17 @@ func (j *Jobs) StartUnfence(ctx context.Context, actor string, databaseID int64,
 	})
 }
 
+// StartSeparate makes a database that was replaced a writable fork that no app
+// knows: the only way back for it (safety 1.6).
+func (j *Jobs) StartSeparate(ctx context.Context, actor string, databaseID int64, confirm string) (platform.Operation, error) {
+	return j.startOn(ctx, actor, platform.SeparateDatabase, databaseID, confirm, func(d platform.Database) error {
+		if d.State != platform.DatabaseFenced || d.ReplacedByID == nil {
+			return platform.Conflict("%s was not replaced by another database, so it need not be separated. Unfence it instead.", d.Name)
+		}
+		return nil
+	})
+}
+
 // StartDestroy removes a database and its data. One that others depend on is refused.
 func (j *Jobs) StartDestroy(ctx context.Context, actor string, databaseID int64, confirm string) (platform.Operation, error) {
 	return j.startOn(ctx, actor, platform.DestroyDatabase, databaseID, confirm, func(d platform.Database) error {

@@ -14,6 +14,7 @@ const (
 	Promote            OperationKind = "promote"
 	FenceDatabase      OperationKind = "fence"
 	UnfenceDatabase    OperationKind = "unfence"
+	SeparateDatabase   OperationKind = "separate"
 	DestroyDatabase    OperationKind = "destroy"
 )
 
@@ -34,6 +35,8 @@ func (k OperationKind) Title() string {
 		return "Fence"
 	case UnfenceDatabase:
 		return "Unfence"
+	case SeparateDatabase:
+		return "Make a separate fork"
 	case DestroyDatabase:
 		return "Destroy"
 	}
