@@ -14,7 +14,7 @@ type Reading struct {
 	At              time.Time // of the facts
 	Answers         bool
 	UnansweredSince *time.Time
-	Problem         string // why it does not answer, in a sentence
+	Problem         string // why it does not answer, or what is wrong although it does, in a sentence
 	DataBytes       int64
 	Tables          int
 	Connections     int
@@ -98,21 +98,23 @@ type Facts struct {
 	CommitsPerS  float64
 	WALBytesPerS float64
 	InRecovery   bool
+	Problem      string // of a database that answers: it receives nothing, replay is paused; empty: none
 }
 
 // SetFacts records facts of a database that answers.
 func SetFacts(ctx context.Context, q Querier, f Facts) error {
 	_, err := exec(ctx, q, `with r as (
 			insert into readings as r (database_id, at, answers, data_bytes, tables, connections, version,
-				commits_per_s, wal_bytes_per_s, in_recovery)
-			values ($1, now(), true, $2, $3, $4, $5, $6, $7, $8)
-			on conflict (database_id) do update set at = now(), answers = true, unanswered_since = null, problem = '',
+				commits_per_s, wal_bytes_per_s, in_recovery, problem)
+			values ($1, now(), true, $2, $3, $4, $5, $6, $7, $8, $9)
+			on conflict (database_id) do update set at = now(), answers = true, unanswered_since = null,
+				problem = excluded.problem,
 				data_bytes = excluded.data_bytes, tables = excluded.tables, connections = excluded.connections,
 				version = excluded.version, commits_per_s = excluded.commits_per_s,
 				wal_bytes_per_s = excluded.wal_bytes_per_s, in_recovery = excluded.in_recovery
 			returning database_id)
 		select pg_notify('live', 'database:' || database_id) from r`,
-		f.DatabaseID, f.DataBytes, f.Tables, f.Connections, f.Version, f.CommitsPerS, f.WALBytesPerS, f.InRecovery)
+		f.DatabaseID, f.DataBytes, f.Tables, f.Connections, f.Version, f.CommitsPerS, f.WALBytesPerS, f.InRecovery, f.Problem)
 	return err
 }
 

@@ -34,6 +34,7 @@ func (m *Monitor) note(databaseID int64, at time.Time, p postgres.Position, err 
 	switch {
 	case w == nil:
 	case w.leaderServerID != 0 && err == nil:
+		w.position = p
 		m.tracker(w.leaderServerID).Follower(databaseID, at, p)
 	case w.leaderServerID != 0:
 		m.tracker(w.leaderServerID).FollowerGone(databaseID)

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"changeover/internal/db"
@@ -106,8 +107,10 @@ func (r *reader) facts(ctx context.Context) {
 	for ctx.Err() == nil {
 		var facts postgres.Facts
 		err := k.use(ctx, readTimeout, func(ctx context.Context, conn *pgx.Conn) (err error) {
-			facts, err = postgres.ReadFacts(ctx, conn)
-			return err
+			if facts, err = postgres.ReadFacts(ctx, conn); err != nil {
+				return err
+			}
+			return r.monitor.readSlots(ctx, r.databaseID, conn)
 		})
 		if ctx.Err() != nil {
 			return
@@ -141,13 +144,45 @@ func (r *reader) facts(ctx context.Context) {
 // so long that it would say nothing, or when the counters went backwards.
 func (r *reader) rates(f, before postgres.Facts, since time.Duration) db.Facts {
 	facts := db.Facts{DatabaseID: r.databaseID, DataBytes: f.DataBytes, Tables: f.Tables, Connections: f.Connections,
-		Version: f.Version, InRecovery: f.InRecovery}
+		Version: f.Version, InRecovery: f.InRecovery, Problem: r.monitor.followerProblem(r.databaseID)}
 	if before.Version == "" || since <= 0 || since > time.Minute || f.Transactions < before.Transactions || f.LSN < before.LSN {
 		return facts
 	}
 	facts.CommitsPerS = float64(f.Transactions-before.Transactions) / since.Seconds()
 	facts.WALBytesPerS = float64(f.LSN.Minus(before.LSN)) / since.Seconds()
 	return facts
+}
+
+// readSlots notes which slots of a leader have lost their WAL.
+func (m *Monitor) readSlots(ctx context.Context, databaseID int64, conn *pgx.Conn) error {
+	lost, err := postgres.LostSlots(ctx, conn)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if w := m.watched[databaseID]; w != nil && err == nil {
+		w.lostSlots = lost
+	}
+	return err
+}
+
+// followerProblem says what keeps a follower that answers from following; empty
+// for one that follows, and for a leader.
+func (m *Monitor) followerProblem(databaseID int64) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := m.watched[databaseID]
+	if w == nil || w.leaderServerID == 0 || !w.lag.Known {
+		return ""
+	}
+	leader := m.watched[*w.Database.FollowingID]
+	switch {
+	case leader != nil && slices.Contains(leader.lostSlots, slotName(w.Server.ID)):
+		return "Its leader no longer has the WAL that it needs. It must be re-created."
+	case w.position.ReplayPaused:
+		return "Its replay is paused. Run select pg_wal_replay_resume() on it as superuser."
+	case !w.position.Streaming:
+		return "It receives nothing from its leader. If that does not end within a minute, re-create it."
+	}
+	return ""
 }
 
 // problemOf says in a sentence why a server did not answer. Of an error only

@@ -55,7 +55,9 @@ type watched struct {
 	db.DatabaseWithServer
 	leaderServerID int64 // of a follower; 0 for a leader
 	followed       bool
-	lag            platform.Lag // newest, of a follower
+	lag            platform.Lag      // newest, of a follower
+	position       postgres.Position // newest, of a follower
+	lostSlots      []string          // of a leader: WAL that their followers need is gone
 	stop           context.CancelFunc
 }
 

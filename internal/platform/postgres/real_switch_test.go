@@ -157,4 +157,7 @@ func testProofAndSlots(t *testing.T, p *pair) {
 		check(t, err)
 		return slot.Invalidated
 	})
+	if lost, err := LostSlots(ctx, leader); err != nil || len(lost) != 1 || lost[0] != "again" {
+		t.Errorf("lost slots: %v, %v", lost, err)
+	}
 }

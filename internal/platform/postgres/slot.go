@@ -52,6 +52,16 @@ func slots(ctx context.Context, q Querier, where string, args ...any) ([]Slot, e
 	return list, nil
 }
 
+// LostSlots are the names of the slots whose WAL is gone: their followers must
+// be re-created.
+func LostSlots(ctx context.Context, q Querier) (names []string, err error) {
+	lost, err := slots(ctx, q, "where wal_status = 'lost'")
+	for _, s := range lost {
+		names = append(names, s.Name)
+	}
+	return names, err
+}
+
 // CreatePhysicalSlot makes a physical slot that keeps WAL from now on; one that
 // is there already is left as it is. It works on a server in recovery, too.
 func CreatePhysicalSlot(ctx context.Context, q Querier, name string) error {

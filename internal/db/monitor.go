@@ -1,0 +1,29 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"changeover/internal/platform"
+)
+
+// LastNotice is when the newest notice of the kind about the database was made.
+func LastNotice(ctx context.Context, q Querier, databaseID int64, kind string) (at time.Time, found bool, err error) {
+	none := platform.NotFound("There is no such notice yet.")
+	at, err = value[time.Time](ctx, q, none,
+		`select at from notices where database_id = $1 and kind = $2 order by id desc limit 1`, databaseID, kind)
+	if err == error(none) {
+		return time.Time{}, false, nil
+	}
+	return at, err == nil, err
+}
+
+// DeleteOldLagSamples forgets samples before the time, at most the given number
+// of each follower, and returns how many it forgot. It goes by the primary key:
+// the table is never read as a whole.
+func DeleteOldLagSamples(ctx context.Context, q Querier, before time.Time, each int) (int64, error) {
+	return exec(ctx, q, `delete from lag_samples s
+		using (select l.database_id, l.at from databases d cross join lateral
+			(select database_id, at from lag_samples where database_id = d.id and at < $1 order by at limit $2) l) old
+		where s.database_id = old.database_id and s.at = old.at`, before, each)
+}
