@@ -25,7 +25,10 @@ func TestReplacedLeaderIsNotUnfencedButMaySeparate(t *testing.T) {
 	if _, err := h.jobs.StartSeparate(t.Context(), actor, leader.ID, "suschi"); platform.KindOf(err) != platform.KindInvalid {
 		t.Fatalf("a wrong confirmation: %v", err)
 	}
-	url := h.urlOf(leader.ID)
+	url, err := db.DatabaseURL(t.Context(), h.pool, h.sealer, h.engine.Host(), leader.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	op, err = h.jobs.StartSeparate(t.Context(), actor, leader.ID, "sushi")
 	h.ended(op, err, platform.OperationCompleted)
 
