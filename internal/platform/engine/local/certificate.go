@@ -122,7 +122,7 @@ func (e *Engine) writeCertificate(c cluster) error {
 	if err != nil {
 		return err
 	}
-	template, err := certificateTemplate("Changeover "+c.name)
+	template, err := certificateTemplate("Changeover " + c.name)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"changeover/internal/platform"
 )
@@ -61,36 +60,19 @@ func (e *Engine) startControl(ctx context.Context) error {
 		}
 	}
 	ballast := filepath.Join(c.dir, "ballast")
-	if e.postmaster(c) == 0 {
-		if err := e.writeSettings(c); errors.Is(err, syscall.ENOSPC) {
-			err = e.dropBallast(ballast, c)
-			if err == nil {
-				err = e.writeSettings(c)
-			}
-			if err != nil {
-				return err
-			}
-		} else if err != nil {
-			return err
-		}
-	}
-	err := e.start(ctx, 0, c)
+	prepare := func() error { return e.writeSettings(c) }
+	err := e.start(ctx, 0, c, prepare)
 	if free, _, diskErr := diskOf(c.dir); err != nil && diskErr == nil && free < ballastSize && exists(ballast) {
-		if err := e.dropBallast(ballast, c); err != nil {
+		e.log.Warn("the disk is full: the control cluster's ballast is given up", "file", ballast)
+		if err := removeFile(ballast); err != nil {
 			return err
 		}
-		err = e.start(ctx, 0, c)
+		err = e.start(ctx, 0, c, prepare)
 	}
 	if err != nil {
 		return platform.Unavailable(err, "The control database did not start. The end of its log, %s, says why.", c.logPath())
 	}
 	return e.keepBallast(ballast, c)
-}
-
-// dropBallast gives the control cluster the room it needs on a full disk.
-func (e *Engine) dropBallast(path string, c cluster) error {
-	e.log.Warn("the disk is full: the control cluster's ballast is given up", "file", path, "cluster", c.name)
-	return removeFile(path)
 }
 
 // keepBallast keeps 64 MB of the disk for the control cluster: real blocks, so

@@ -12,6 +12,10 @@ import (
 	"changeover/internal/platform/engine"
 )
 
+// endPatience is short: what is left after "shut down" has nothing more to
+// write, and a switch waits for it.
+const endPatience = 50 * time.Millisecond
+
 // Fence writes the file that makes every later start a start in recovery,
 // without a leader to stream from, and syncs it. It does not stop s.
 func (e *Engine) Fence(ctx context.Context, epoch int64, s engine.Server) error {
@@ -70,7 +74,7 @@ func (e *Engine) Unfence(ctx context.Context, epoch int64, s engine.Server) erro
 }
 
 // EndAll ends whatever is left of a stopped server and proves it gone: SIGQUIT,
-// after a second SIGKILL. It is Conflict, and ends nothing, where the control
+// soon after it SIGKILL. It is Conflict, and ends nothing, where the control
 // file does not say that s was shut down: writers could lose their end.
 func (e *Engine) EndAll(ctx context.Context, epoch int64, s engine.Server) error {
 	c, err := e.cluster(s)
@@ -88,7 +92,7 @@ func (e *Engine) EndAll(ctx context.Context, epoch int64, s engine.Server) error
 		if control.State != engine.ShutDown && control.State != engine.ShutDownInRecovery {
 			return platform.Conflict("%s was not shut down: its files say %s. Stop it first.", c.title(), control.State)
 		}
-		return e.endAll(ctx, c, time.Second)
+		return e.endAll(ctx, c, endPatience)
 	})
 }
 
@@ -126,7 +130,7 @@ func (e *Engine) Destroy(ctx context.Context, epoch int64, s engine.Server) erro
 		return err
 	}
 	return e.act(ctx, epoch, c, func() error {
-		if err := e.endCopy(ctx, c); err != nil {
+		if err := e.endMakers(ctx, c); err != nil {
 			return err
 		}
 		if err := e.stop(ctx, c, destroyPatience); err != nil {

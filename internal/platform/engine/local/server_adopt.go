@@ -61,7 +61,7 @@ func (e *Engine) StopAll(ctx context.Context) error {
 	var group sync.WaitGroup
 	for _, c := range e.found() {
 		group.Go(func() {
-			err := errors.Join(e.endCopy(ctx, c), e.stop(ctx, c, stopPatience))
+			err := errors.Join(e.endMakers(ctx, c), e.stop(ctx, c, stopPatience))
 			if err != nil {
 				mu.Lock()
 				errs = append(errs, fmt.Errorf("%s: %w", c.name, err))
@@ -108,7 +108,7 @@ func majorOf(data string) int {
 func (e *Engine) KillAll(ctx context.Context) error {
 	var errs []error
 	for _, c := range append(e.found(), e.controlCluster(0)) {
-		errs = append(errs, e.endCopy(ctx, c), e.endAll(ctx, c, 0))
+		errs = append(errs, e.endMakers(ctx, c), e.endAll(ctx, c, 0))
 	}
 	return errors.Join(errs...)
 }

@@ -60,7 +60,7 @@ func (e *Engine) Copy(ctx context.Context, epoch int64, s, from engine.Server, s
 		if c.isComplete() || c.copyExitCode() == "0" {
 			return nil
 		}
-		if running, err := e.copyProcesses(c); err != nil || len(running) > 0 {
+		if running, err := e.makers(c); err != nil || len(running) > 0 {
 			return err
 		}
 		if err := leader.mustBeComplete(); err != nil {
@@ -155,25 +155,26 @@ func (e *Engine) spawnCopy(ctx context.Context, c, leader cluster, slot string) 
 	return nil
 }
 
-// copyProcesses are the processes of a copy into c: the shell around it, and
-// pg_basebackup. Known by what they run and where, not by a number in a file.
-func (e *Engine) copyProcesses(c cluster) ([]int, error) {
+// makers are the processes that fill c.data from beside it: a copy's shell and
+// pg_basebackup, or initdb. Known by what they run and where, not by a number
+// in a file, which another process can have by now.
+func (e *Engine) makers(c cluster) ([]int, error) {
 	pids, err := processesIn(c.dir, e.owner.uidOf())
 	if err != nil {
 		return nil, err
 	}
 	running := pids[:0]
 	for _, pid := range pids {
-		if strings.Contains(commandLine(pid), "pg_basebackup") {
+		if line := commandLine(pid); strings.Contains(line, "pg_basebackup") || strings.Contains(line, "initdb") {
 			running = append(running, pid)
 		}
 	}
 	return running, nil
 }
 
-// endCopy ends a copy into c, if one runs.
-func (e *Engine) endCopy(ctx context.Context, c cluster) error {
-	pids, err := e.copyProcesses(c)
+// endMakers ends a copy into c, or an initdb that outlived its program.
+func (e *Engine) endMakers(ctx context.Context, c cluster) error {
+	pids, err := e.makers(c)
 	if err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func (e *Engine) endCopy(ctx context.Context, c cluster) error {
 			return err
 		}
 	}
-	return e.endProcesses(ctx, c.name, time.Second, func() ([]int, error) { return e.copyProcesses(c) }, c.dir)
+	return e.endProcesses(ctx, c.name, time.Second, func() ([]int, error) { return e.makers(c) }, c.dir)
 }
 
 func (c cluster) copyExitCode() string {
@@ -220,7 +221,7 @@ func (e *Engine) CopyProgress(ctx context.Context, s engine.Server) (engine.Prog
 	if c.isComplete() {
 		return engine.Progress{Done: true, CopiedBytes: begun.TotalBytes, TotalBytes: begun.TotalBytes}, nil
 	}
-	running, err := e.copyProcesses(c) // before the exit code is read: it writes that and ends
+	running, err := e.makers(c) // before the exit code is read: it writes that and ends
 	if err != nil {
 		return engine.Progress{}, err
 	}

@@ -62,12 +62,10 @@ func (e *Engine) build(ctx context.Context, c cluster, hba, ident string, fill f
 	if err := e.writeFile(c.path("pg_ident.conf"), []byte(ident), 0o600); err != nil {
 		return err
 	}
-	if err := e.writeSettings(c); err != nil {
-		return err
-	}
 	private := c
 	private.host = "" // nobody but us while it is filled
-	if err := e.start(ctx, 0, private, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "autovacuum=off"); err != nil {
+	prepare := func() error { return e.writeSettings(c) }
+	if err := e.start(ctx, 0, private, prepare, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "autovacuum=off"); err != nil {
 		return err
 	}
 	if err := fill(); err != nil {
@@ -90,6 +88,9 @@ func (e *Engine) complete(c cluster) error {
 // clear ends and removes what an earlier attempt left, and makes the data
 // directory anew, empty.
 func (e *Engine) clear(ctx context.Context, c cluster) error {
+	if err := e.endMakers(ctx, c); err != nil {
+		return err
+	}
 	if err := e.endAll(ctx, c, 0); err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (e *Engine) initdb(ctx context.Context, c cluster) error {
 		locale = "C"
 	}
 	args := []string{"-D", c.data, "-U", AdminRole, "--encoding=UTF8", "--auth-local=peer", "--auth-host=reject",
-		"--data-checksums", "--wal-segsize=1", "--no-sync", "--locale=" + locale, "--lc-messages=C"}
+		"--data-checksums", "--wal-segsize=1", "--no-sync", "--no-clean", "--locale=" + locale, "--lc-messages=C"}
 	if c.major >= 14 {
 		args = append(args, "--no-instructions")
 	}
@@ -125,7 +126,9 @@ func (e *Engine) initdb(ctx context.Context, c cluster) error {
 		// The built-in provider sorts the same on every machine and libc.
 		args = append(args, "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 	}
-	out, err := e.command(ctx, path, args...).CombinedOutput()
+	cmd := e.command(ctx, path, args...)
+	cmd.Dir = c.dir // by this one that outlived its program is found
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("initdb of %s: %w: %s", c.name, err, lastLines(string(out), 5))
 	}

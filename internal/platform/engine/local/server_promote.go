@@ -16,6 +16,9 @@ import (
 // leavePatience is how long a promotion that began may take to show its end.
 const leavePatience = 30 * time.Second
 
+// leaveGrace is how long a promotion that was asked for may take to begin.
+const leaveGrace = 500 * time.Millisecond
+
 // withdrawPatience is how long a candidate may take to stop: the old leader
 // waits for it, closed to everybody, and nothing on a standby is lost by a hard end.
 const withdrawPatience = 2 * time.Second
@@ -62,9 +65,9 @@ func (e *Engine) Promote(ctx context.Context, epoch int64, s engine.Server) erro
 
 // WithdrawPromotion makes sure that no promotion of s is under way or will
 // happen: true when s is proven in recovery, false when it already left it. A
-// server of which a promotion was asked is stopped and started again in
-// recovery, since a signal on its way cannot be called back; one that left
-// recovery is never left stopped.
+// promotion that was asked for gets half a second to show: it is then under way
+// and is let through. If nothing came of it the server is stopped and started
+// again in recovery, since a signal on its way cannot be called back.
 func (e *Engine) WithdrawPromotion(ctx context.Context, epoch int64, s engine.Server) (inRecovery bool, err error) {
 	c, err := e.cluster(s)
 	if err != nil {
@@ -86,6 +89,9 @@ func (e *Engine) withdraw(ctx context.Context, s engine.Server, c cluster) (inRe
 	}
 	running := e.postmaster(c) != 0
 	if running && (exists(c.requested()) || exists(c.path(promoteFile))) {
+		if left, err := e.awaitLeaving(ctx, c); err != nil || left {
+			return false, err
+		}
 		if err := removeFile(c.path(promoteFile)); err != nil {
 			return false, err
 		}
@@ -118,6 +124,22 @@ func (e *Engine) withdraw(ctx context.Context, s engine.Server, c cluster) (inRe
 		return true, nil
 	}
 	return false, fmt.Errorf("%s has standby.signal and is %s", c.name, control.State)
+}
+
+// awaitLeaving gives a promotion that was asked for a moment to begin, and the
+// time to end once it did.
+func (e *Engine) awaitLeaving(ctx context.Context, c cluster) (left bool, err error) {
+	for deadline := time.Now().Add(leaveGrace); exists(c.path(standbyFile)); {
+		if time.Now().After(deadline) {
+			return false, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return true, e.awaitProduction(ctx, c)
 }
 
 // awaitProduction waits until a server that began to leave recovery says that

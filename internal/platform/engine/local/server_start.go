@@ -41,7 +41,7 @@ func (e *Engine) startServer(ctx context.Context, s engine.Server, c cluster) er
 	if err := c.mustBeComplete(); err != nil {
 		return err
 	}
-	if pid := e.postmaster(c); pid != 0 {
+	if e.postmaster(c) != 0 {
 		control, err := readControlFile(c.data)
 		if err != nil {
 			return err
@@ -49,28 +49,32 @@ func (e *Engine) startServer(ctx context.Context, s engine.Server, c cluster) er
 		if control.State == engine.InProduction && (s.Fenced || exists(c.path(standbyFile))) {
 			return platform.Conflict("%s is marked as fenced and still writes. Stop it first: its next start is in recovery.", c.title())
 		}
-	} else {
-		if s.Fenced {
-			if err := e.fence(c); err != nil {
-				return err
-			}
-		}
-		if err := e.writeSettings(c); err != nil {
-			return err
-		}
-		// A promotion asked of an earlier life is over: PostgreSQL forgets it
-		// at its start. Only a server in recovery can be asked anew.
-		if exists(c.path(standbyFile)) {
-			if err := removeFile(c.requested()); err != nil {
-				return err
-			}
-		}
 	}
-	return e.start(ctx, s.ID, c)
+	return e.start(ctx, s.ID, c, func() error { return e.prepareStart(s, c) })
 }
 
-// start is Start for a cluster whose files are in order.
-func (e *Engine) start(ctx context.Context, id int64, c cluster, extra ...string) error {
+// prepareStart puts the files in order for a start, with nothing running.
+func (e *Engine) prepareStart(s engine.Server, c cluster) error {
+	if s.Fenced {
+		if err := e.fence(c); err != nil {
+			return err
+		}
+	}
+	if err := e.writeSettings(c); err != nil {
+		return err
+	}
+	if !exists(c.path(standbyFile)) {
+		return nil
+	}
+	// A promotion asked of an earlier life is over: PostgreSQL forgets it at its
+	// start. Only a server in recovery can be asked anew.
+	return removeFile(c.requested())
+}
+
+// start starts a cluster, after prepare has put its files in order. What runs
+// may be dying this moment: only once nothing does are files looked at, so that
+// no server comes up on what was true of the one before it.
+func (e *Engine) start(ctx context.Context, id int64, c cluster, prepare func() error, extra ...string) error {
 	deadline := time.Now().Add(startTimeout)
 	for {
 		pid := e.postmaster(c)
@@ -100,6 +104,9 @@ func (e *Engine) start(ctx context.Context, id int64, c cluster, extra ...string
 		return err
 	}
 	if err := e.removeStaleLocks(c); err != nil {
+		return err
+	}
+	if err := prepare(); err != nil {
 		return err
 	}
 	if err := c.portIsFree(); err != nil {

@@ -135,6 +135,11 @@ func (e *Engine) stopForSwitch(ctx context.Context, s engine.Server, c cluster, 
 			p.close()
 		}
 	}()
+	// A server that was only just starting says "shut down" too, until it does not.
+	before, err := readControlFile(c.data)
+	if err != nil {
+		return engine.ControlData{}, err
+	}
 	terminate(senders)
 	if err := main.signal(syscall.SIGINT); err != nil {
 		return engine.ControlData{}, err
@@ -147,7 +152,7 @@ func (e *Engine) stopForSwitch(ctx context.Context, s engine.Server, c cluster, 
 		if err != nil {
 			return engine.ControlData{}, err
 		}
-		if control.State == engine.ShutDown {
+		if control.State == engine.ShutDown && before.State == engine.InProduction {
 			return control, nil
 		}
 		if ended {
