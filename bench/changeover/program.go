@@ -201,7 +201,7 @@ func (p *program) waitUntilFollowable(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s cannot be followed for 10 minutes after it became the leader", p.leader.name)
+			return fmt.Errorf("%s cannot be followed yet, after at most 10 minutes as the leader: %w", p.leader.name, ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
