@@ -18,7 +18,7 @@ func (h *house) openControl() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.url = url
+	h.control = url
 }
 
 // stopControl ends the control cluster: SIGINT is a fast stop, SIGKILL a crash.

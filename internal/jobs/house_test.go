@@ -23,20 +23,20 @@ const actor = "mei@example.com"
 
 // house is a whole Changeover without its web: control database, engine, jobs.
 type house struct {
-	t      testing.TB
-	url    string // of the control database
-	pool   *pgxpool.Pool
-	engine *platformtest.Platform
-	sealer *db.Sealer
-	jobs   *jobs.Jobs
-	hook   atomic.Pointer[workflow.Hook]
-	app    platform.App
+	t       testing.TB
+	control string // URL of the control database
+	pool    *pgxpool.Pool
+	engine  *platformtest.Platform
+	sealer  *db.Sealer
+	jobs    *jobs.Jobs
+	hook    atomic.Pointer[workflow.Hook]
+	app     platform.App
 
-	deadline time.Duration                 // of the switch; 30 s when zero
-	wrap     func(jobs.Engine) jobs.Engine // puts something between the jobs and the engine
-	control  bool                          // the control database is a cluster of the house's own
-	quiet    bool                          // nothing is run here: a worker process does it
-	scaled   bool                          // the app has the formation of these tests
+	deadline   time.Duration                 // of the switch; 30 s when zero
+	wrap       func(jobs.Engine) jobs.Engine // puts something between the jobs and the engine
+	ownControl bool                          // the control database is a cluster of the house's own
+	quiet      bool                          // nothing is run here: a worker process does it
+	scaled     bool                          // the app has the formation of these tests
 }
 
 func newHouse(t testing.TB, options ...func(*house)) *house {
@@ -45,13 +45,13 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	for _, option := range options {
 		option(h)
 	}
-	if h.control {
+	if h.ownControl {
 		h.openControl()
 	} else {
-		h.url = dbtest.URL(t)
+		h.control = dbtest.URL(t)
 	}
-	h.pool = dbtest.Open(t, h.url)
-	if h.control {
+	h.pool = dbtest.Open(t, h.control)
+	if h.ownControl {
 		if err := db.Migrate(t.Context(), h.pool); err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func withEngine(wrap func(jobs.Engine) jobs.Engine) func(*house) {
 	return func(h *house) { h.wrap = wrap }
 }
 
-func withOwnControl(h *house) { h.control = true }
+func withOwnControl(h *house) { h.ownControl = true }
 
 func withoutRunner(h *house) { h.quiet = true }
 

@@ -112,7 +112,7 @@ func (s store) save(ctx context.Context, operationID, epoch int64, c workflow.Ch
 		if err != nil {
 			return err
 		}
-		if c.NoReturnAt != nil && op.CancelRequestedBy != "" {
+		if c.Begins && op.CancelRequestedBy != "" {
 			return workflow.ErrCancelled
 		}
 		for _, step := range c.Steps {

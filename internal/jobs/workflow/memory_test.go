@@ -76,8 +76,14 @@ func (m *memory) Save(ctx context.Context, _, epoch int64, c workflow.Changes) e
 	if m.down {
 		return errDown
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if epoch != m.op.Epoch || !m.op.State.Open() {
 		return workflow.ErrOvertaken
+	}
+	if c.Begins && m.canceller != "" {
+		return workflow.ErrCancelled
 	}
 	for _, s := range c.Steps {
 		step := &m.steps[s.Position]

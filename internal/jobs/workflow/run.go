@@ -184,7 +184,7 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 		case step.NoReturn && !noReturn:
 			now := time.Now()
 			saveCtx, cancel := r.bound(ctx, i, false)
-			err := r.a.recorder.save(saveCtx, Changes{NoReturnAt: &now})
+			err := r.a.recorder.save(saveCtx, Changes{NoReturnAt: &now, Begins: true})
 			cancel()
 			if errors.Is(err, ErrCancelled) {
 				return r.cancelled(ctx), nil
@@ -195,7 +195,11 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 			}
 			noReturn = true
 		case first || !step.Downtime:
-			if err := r.a.recorder.save(ctx, Changes{}); err != nil {
+			err := r.a.recorder.save(ctx, Changes{Begins: !noReturn})
+			if errors.Is(err, ErrCancelled) {
+				return r.cancelled(ctx), nil
+			}
+			if err != nil {
 				return "", err
 			}
 		}

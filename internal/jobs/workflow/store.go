@@ -16,8 +16,8 @@ type Store interface {
 	// it is no longer open.
 	Acquire(ctx context.Context, operationID int64) (Lease, error)
 	// Save records changes in one transaction if epoch is still the newest, else
-	// ErrOvertaken. The point of no return is not recorded where a cancel was asked
-	// for: ErrCancelled. It tells the live pages.
+	// ErrOvertaken. Where a step Begins although a cancel was asked for, nothing is
+	// recorded: ErrCancelled. It tells the live pages.
 	Save(ctx context.Context, operationID, epoch int64, changes Changes) error
 	// InTx runs fn in a transaction if epoch is still the newest, else ErrOvertaken.
 	// A relaxed transaction does not wait for the disk: only for what the same
@@ -41,6 +41,9 @@ type Lease interface {
 // Changes are what one Save records. Zero fields stay as they are.
 type Changes struct {
 	Steps []StepChange
+	// Begins a step before the point of no return, or with it: a cancel that was
+	// accepted until now is kept.
+	Begins bool
 	// State of the operation, when it changes.
 	State platform.OperationState
 	// Reason replaces the operation's reason when not nil.
