@@ -10,6 +10,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Preflight is the dry look before a switch from a leader to a follower, or to a
+// new one on plan when followerID is nil.
+func (j *Jobs) Preflight(ctx context.Context, leaderID int64, followerID *int64, plan platform.Plan) ([]platform.Check, error) {
+	leader, err := j.place(ctx, j.Pool, leaderID)
+	if err != nil {
+		return nil, err
+	}
+	return j.preflight(ctx, leader, followerID, plan)
+}
+
 func (j *Jobs) preflight(ctx context.Context, leader place, followerID *int64, plan platform.Plan) (checks []platform.Check, err error) {
 	if !leader.exists() {
 		return nil, platform.Conflict("%s has no server yet. Wait until it is available.", leader.Database.Name)

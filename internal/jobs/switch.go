@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -55,31 +54,6 @@ func (c *changeover) markOldFenced(ctx context.Context) error {
 	return c.j.Engine.Fence(ctx, c.Epoch, c.old.Server)
 }
 
-// armProbe starts to write through the app's own URL, with a connection to the
-// candidate opened beforehand so that no handshake is measured as an outage.
-func (c *changeover) armProbe(ctx context.Context) error {
-	if c.probe != nil {
-		return nil
-	}
-	oldURL, err := c.j.url(ctx, c.j.Pool, c.old)
-	if err != nil {
-		return err
-	}
-	newURL, err := c.j.url(ctx, c.j.Pool, c.it)
-	if err != nil {
-		return err
-	}
-	probe := postgres.NewProbe(oldURL)
-	if err := probe.Prepare(ctx, newURL); err != nil {
-		return fmt.Errorf("%s takes no connection through its URL: %w", c.it.Database.Name, err)
-	}
-	if err := probe.Start(ctx); err != nil {
-		return fmt.Errorf("%s takes no write through its URL: %w", c.old.Database.Name, err)
-	}
-	c.probe = probe
-	return nil
-}
-
 // candidateConn is the admin connection to the candidate, kept open.
 func (c *changeover) candidateConn(ctx context.Context) (*pgx.Conn, error) {
 	if c.candidate != nil && !c.candidate.IsClosed() {
@@ -130,25 +104,6 @@ func (c *changeover) markOldFencedAgain(ctx context.Context) error {
 		return nil
 	}
 	return c.markOldFenced(ctx)
-}
-
-// countEnded notes what the stop is about to end; a count is not worth a failed switch.
-func (c *changeover) countEnded(ctx context.Context) {
-	if c.leaderConn == nil || c.facts.SessionsEnded != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-	defer cancel()
-	if sessions, transactions, err := postgres.Sessions(ctx, c.leaderConn); err == nil {
-		c.facts.SessionsEnded, c.facts.TransactionsEnded = &sessions, &transactions
-	}
-}
-
-func (c *changeover) describeEnded() string {
-	if c.facts.SessionsEnded == nil {
-		return "Every session was ended"
-	}
-	return fmt.Sprintf("%d sessions ended, %d open transactions rolled back", *c.facts.SessionsEnded, *c.facts.TransactionsEnded)
 }
 
 // waitUntilZeroBehind waits until the candidate has replayed past the shutdown
@@ -297,134 +252,4 @@ func (c *changeover) takeOver(ctx context.Context, tx pgx.Tx) (release int, err 
 	}
 	promoted, err := db.PromoteAttachment(ctx, tx, db.Promotion{AppID: c.app.ID, DatabaseID: c.it.Database.ID, Actor: c.Operation.RequestedBy, OperationID: &c.Operation.ID})
 	return promoted.Release.Number, err
-}
-
-// prove compares the end of the old timeline, read from the old leader's files,
-// with the point at which the new one begins, read from the new leader.
-func (c *changeover) prove(ctx context.Context) error {
-	facts := db.Changeover{OperationID: c.Operation.ID}
-	candidate, err := c.candidateConn(ctx)
-	if err != nil {
-		return err
-	}
-	timeline, fork, err := postgres.ForkPoint(ctx, candidate)
-	if err != nil {
-		return c.lost(err)
-	}
-	status, err := c.j.Engine.Status(ctx, c.old.Server)
-	if err != nil {
-		return err
-	}
-	end, err := c.j.Engine.EndOfWAL(ctx, c.old.Server, status.Control)
-	if err != nil {
-		return fmt.Errorf("read the end of the old leader's WAL: %w", err)
-	}
-	facts.ForkLSN, facts.NewTimeline, facts.OldEndLSN = &fork, &timeline, &end
-	if err := postgres.ResetCandidate(ctx, candidate); err != nil {
-		return c.lost(err)
-	}
-	c.measure(&facts)
-	if err := c.InTx(ctx, func(tx pgx.Tx) error {
-		if c.facts.ReleaseNumber != nil {
-			facts.ReleaseNumber = c.facts.ReleaseNumber
-		}
-		return db.SaveSwitch(ctx, tx, facts)
-	}); err != nil {
-		return err
-	}
-	if end != fork {
-		return fmt.Errorf("the old leader's WAL ends at %s but the new timeline begins at %s: a person must compare both before the old leader is destroyed", end, fork)
-	}
-	c.Detail("The old timeline ends at %s and the new one begins at %s", end, fork)
-	return nil
-}
-
-// measure fills in the outage: what the probe saw, or, in an attempt that began
-// inside the outage, from the start of the fence that is on record until the
-// step that saw a write accepted.
-func (c *changeover) measure(facts *db.Changeover) {
-	if c.probe != nil {
-		seen := c.probe.Stop()
-		c.probe = nil
-		if !seen.RefusedAt.IsZero() && !seen.AcceptedAt.IsZero() {
-			facts.RefusedAt, facts.AcceptedAt, facts.OutageMS = &seen.RefusedAt, &seen.AcceptedAt, milliseconds(seen.Duration())
-			return
-		}
-	}
-	from, until := c.StartedAt("fence_writes"), c.FinishedAt("promote")
-	if from != nil && until != nil {
-		facts.RefusedAt, facts.AcceptedAt, facts.OutageMS = from, until, milliseconds(until.Sub(*from))
-	}
-}
-
-func milliseconds(d time.Duration) *float64 {
-	ms := float64(d.Microseconds()) / 1000
-	return &ms
-}
-
-// awaitWrite points the probe at a database's URL and waits for the first write
-// that is accepted there.
-func (c *changeover) awaitWrite(ctx context.Context, at place, limit time.Duration) error {
-	url, err := c.j.url(ctx, c.j.Pool, at)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	c.probe.SetTarget(url)
-	return c.probe.WaitAccepted(ctx)
-}
-
-// openOldLeader lets the old leader write again: only after the candidate is
-// proven in recovery with no promotion asked for (safety 2).
-func (c *changeover) openOldLeader(ctx context.Context) error {
-	status, err := c.j.Engine.Status(ctx, c.old.Server)
-	if err != nil {
-		return err
-	}
-	if !c.old.Server.Fenced && !status.StandbySignal && status.Running {
-		return c.resetCandidate(ctx) // it was never marked, or is open again
-	}
-	inRecovery, err := c.j.Engine.WithdrawPromotion(ctx, c.Epoch, c.it.Server)
-	if err != nil {
-		return fmt.Errorf("prove that %s is not promoted: %w", c.it.Database.Name, err)
-	}
-	if !inRecovery {
-		return fmt.Errorf("%s has left recovery, so %s stays fenced; a person must look at both", c.it.Database.Name, c.old.Database.Name)
-	}
-	if err := c.j.Engine.Unfence(ctx, c.Epoch, c.old.Server); err != nil {
-		return err
-	}
-	c.old.Server.Fenced = false
-	if err := c.j.Engine.Start(ctx, c.Epoch, c.old.Server); err != nil {
-		return err
-	}
-	facts := db.Changeover{OperationID: c.Operation.ID}
-	if c.probe != nil && c.awaitWrite(ctx, c.old, 2*time.Second) == nil {
-		c.measure(&facts)
-	}
-	if err := c.InTx(ctx, func(tx pgx.Tx) error {
-		if err := db.SaveSwitch(ctx, tx, facts); err != nil {
-			return err
-		}
-		return markServer(ctx, tx, c.old, false, platform.ServerRunning)
-	}); err != nil {
-		c.old.Server.Fenced = true // so that the next try writes it down
-		return err
-	}
-	c.proof = nil
-	return c.resetCandidate(ctx)
-}
-
-// resetCandidate takes back what prepareSwitch set on the candidate. A candidate
-// that does not answer must not keep the old leader's undo from ending.
-func (c *changeover) resetCandidate(ctx context.Context) error {
-	candidate, err := c.candidateConn(ctx)
-	if err == nil {
-		err = postgres.ResetCandidate(ctx, candidate)
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		c.Log.Warn("the candidate's settings were not reset", "error", c.lost(err))
-	}
-	return nil
 }
