@@ -74,14 +74,18 @@ func (r *reader) samples(ctx context.Context) {
 	every := r.monitor.SampleEvery
 	for ctx.Err() == nil {
 		var position postgres.Position
+		var otherRole error // such as a fenced leader: it answers, its position says nothing
 		err := k.use(ctx, sampleTimeout, func(ctx context.Context, conn *pgx.Conn) (err error) {
 			position, err = r.monitor.position(ctx, r.databaseID, conn)
+			if errors.Is(err, postgres.ErrInRecovery) || errors.Is(err, postgres.ErrNotInRecovery) {
+				otherRole, err = err, nil
+			}
 			return err
 		})
 		if ctx.Err() != nil {
 			return
 		}
-		r.monitor.note(r.databaseID, time.Now(), position, err)
+		r.monitor.note(r.databaseID, time.Now(), position, errors.Join(err, otherRole))
 		wait := every
 		if err != nil {
 			wait = max(every, k.backoff(100*time.Millisecond))

@@ -70,7 +70,8 @@ func NewProbe(url string) *Probe {
 }
 
 // Start opens the connection, makes one write, and then writes until Stop. An
-// error means that the app's own URL takes no write now: nothing was started.
+// error means that the app's own URL takes no write now: nothing was started,
+// and what Prepare opened is closed.
 func (p *Probe) Start(ctx context.Context) error {
 	p.mu.Lock()
 	url, running := p.url, p.done != nil
@@ -80,10 +81,12 @@ func (p *Probe) Start(ctx context.Context) error {
 	}
 	w, err := p.dial(ctx, url)
 	if err != nil {
+		p.Stop()
 		return err
 	}
 	if err := w.write(ctx); err != nil {
 		w.close()
+		p.Stop()
 		return err
 	}
 	loop, stop := context.WithCancel(context.Background())
