@@ -17,7 +17,6 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/jobs"
 	"changeover/internal/platform"
-	"changeover/internal/platform/engine"
 	"changeover/internal/platform/engine/local"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -160,36 +159,11 @@ func (p *program) prepare(ctx context.Context, cfg config) error {
 	if p.catalogue, err = platform.ShippedCatalogue(); err != nil {
 		return err
 	}
-	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log})
+	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log, Elect: true})
 	return err
 }
 
 func (p *program) stop() { p.pool.Close() }
-
-// adopt makes the engine run what should run: after a restart of the machine
-// nothing does.
-func (p *program) adopt(ctx context.Context) {
-	list, err := db.ListServers(ctx, p.pool)
-	if err != nil {
-		p.log.Error("the servers could not be listed", "error", err)
-		return
-	}
-	var should []engine.Server
-	for _, s := range list {
-		if s.State != platform.ServerRunning {
-			continue
-		}
-		plan, err := p.catalogue.Plan(s.Plan)
-		if err != nil {
-			p.log.Error("a server's plan is not in the catalogue", "server", s.ID, "plan", s.Plan)
-			continue
-		}
-		should = append(should, engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Plan: plan, Fenced: s.Fenced})
-	}
-	for id, err := range p.engine.Adopt(ctx, should) {
-		p.log.Error("a server does not start", "server", id, "error", err)
-	}
-}
 
 // run serves until ctx ends.
 func (a *app) run(ctx context.Context, listener net.Listener, p *program) error {
@@ -201,7 +175,6 @@ func (a *app) run(ctx context.Context, listener net.Listener, p *program) error 
 	go a.listen(background)
 	go p.keepControl(background)
 	go a.keepClean(background, p)
-	p.adopt(ctx)
 	if err := a.jobs.Start(background); err != nil {
 		return err
 	}
@@ -312,10 +285,10 @@ func announce(ctx context.Context, cfg config, pool *pgxpool.Pool, stdout io.Wri
 // shortVersion is the version for the foot of the rail.
 func shortVersion() string {
 	fields := strings.Fields(version())
-	if len(fields) > 1 && fields[1] != "(devel)" {
+	if len(fields) > 1 && !strings.HasPrefix(fields[1], "(devel)") {
 		return strings.TrimSuffix(fields[1], ",")
 	}
-	return "development"
+	return "in development"
 }
 
 // supervisorPID is the pid of the supervisor that runs on home; 0 when none does.

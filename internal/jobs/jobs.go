@@ -32,6 +32,9 @@ type Config struct {
 	// SwitchDeadline is how long writes may be refused before everything is put
 	// back; 30 s when zero.
 	SwitchDeadline time.Duration
+	// Elect makes Start wait until no other process on the same control database
+	// holds the engine, and then also watch the servers.
+	Elect bool
 	// Hook is called around every step; for tests that kill.
 	Hook workflow.Hook
 }
@@ -43,8 +46,10 @@ type Jobs struct {
 	river      *river.Client[pgx.Tx]
 	procedures map[platform.OperationKind]procedure
 
-	running sync.WaitGroup
-	stop    context.CancelFunc
+	running  sync.WaitGroup // what work started
+	holding  sync.WaitGroup // the wait for the engine
+	stop     context.CancelFunc
+	stopWork context.CancelFunc
 }
 
 // procedure is a workflow.Procedure whatever its state.
@@ -52,6 +57,10 @@ type procedure interface {
 	Run(ctx context.Context, store workflow.Store, operationID int64, log *slog.Logger, hook workflow.Hook) error
 	Infos() []workflow.Info
 }
+
+// restWithin is how long runners may take to come to rest; a stretch in which
+// writes are refused is ended first.
+const restWithin = 15 * time.Second
 
 // New makes the procedures ready. It starts nothing.
 func New(c Config) (*Jobs, error) {
@@ -163,19 +172,49 @@ func (j *Jobs) Steps(kind platform.OperationKind) []workflow.Info {
 // first. It returns at once; Stop ends it.
 func (j *Jobs) Start(ctx context.Context) error {
 	ctx, j.stop = context.WithCancel(context.WithoutCancel(ctx))
-	if err := j.river.Start(ctx); err != nil {
-		return fmt.Errorf("start river: %w", err)
+	if !j.Elect {
+		return j.work(ctx)
 	}
-	j.running.Go(func() { j.every(ctx, "reconcile", j.reconcile) })
-	j.running.Go(func() { j.every(ctx, "keep servers running", j.keepRunning) })
+	j.holding.Go(func() { j.holdEngine(ctx) })
 	return nil
 }
 
-// Stop ends the runners between two actions. Their operations go on where they
-// were when the program starts again.
+// work starts the runners, what looks after them, and the monitor.
+func (j *Jobs) work(ctx context.Context) error {
+	if err := j.river.Start(ctx); err != nil {
+		return fmt.Errorf("start river: %w", err)
+	}
+	ctx, j.stopWork = context.WithCancel(ctx)
+	j.running.Go(func() { j.every(ctx, "reconcile", j.reconcile) })
+	j.running.Go(func() { j.every(ctx, "keep servers running", j.keepRunning) })
+	if j.Elect {
+		j.running.Go(func() { NewMonitor(MonitorConfig{Pool: j.Pool, Engine: j.Engine, Log: j.Log}).Run(ctx) })
+	}
+	return nil
+}
+
+// rest ends what work started.
+func (j *Jobs) rest() {
+	ctx, cancel := context.WithTimeout(context.Background(), restWithin)
+	defer cancel()
+	if err := j.river.StopAndCancel(ctx); err != nil {
+		j.Log.Warn("River did not stop in time", "error", err)
+	}
+	if j.stopWork != nil {
+		j.stopWork()
+	}
+	j.running.Wait()
+}
+
+// Stop ends the runners between two actions, or at ctx. Their operations go on
+// where they were when the program starts again.
 func (j *Jobs) Stop(ctx context.Context) error {
 	err := j.river.StopAndCancel(ctx)
 	j.stop()
+	if j.stopWork != nil {
+		j.stopWork()
+	}
+	j.holding.Wait()
 	j.running.Wait()
 	return err
 }
