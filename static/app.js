@@ -1,0 +1,240 @@
+// What a page can do beyond plain links and forms. Everything works without it.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  root.classList.add("js");
+
+  // --- Times: UTC from the server, shown in the reader's zone -----------------
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const format = (options) => new Intl.DateTimeFormat("en-GB", { hour12: false, ...options });
+  const clock = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const minute = format({ hour: "2-digit", minute: "2-digit" });
+  const shortDay = format({ day: "numeric", month: "short" });
+  const longDay = format({ day: "numeric", month: "short", year: "numeric" });
+  const weekday = format({ weekday: "short" });
+  const sameDay = (a, b) => longDay.format(a) === longDay.format(b);
+  const started = Date.now();
+  const serverStart = Number(document.body.dataset.now) || started;
+  let skew = started - serverStart;
+  const serverNow = () => Date.now() - skew;
+
+  function ago(date) {
+    const s = Math.max(0, (serverNow() - date) / 1000);
+    const words = (n, word) => `${n} ${word}${n === 1 ? "" : "s"} ago`;
+    if (s < 2) return "just now";
+    if (s < 60) return `${Math.round(s)} s ago`;
+    if (s < 3600) return words(Math.floor(s / 60), "minute");
+    if (s < 86400) return words(Math.floor(s / 3600), "hour");
+    return words(Math.floor(s / 86400), "day");
+  }
+
+  function timeText(date, style) {
+    switch (style) {
+      case "clock-ms": return `${clock.format(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+      case "clock": return clock.format(date);
+      case "minute": return minute.format(date);
+      case "short": return `${sameDay(date, new Date()) ? "Today" : shortDay.format(date)} ${minute.format(date)}`;
+      case "full": return `${weekday.format(date)} ${longDay.format(date)} ${clock.format(date)}`;
+      case "ago": return ago(date);
+    }
+    return `${longDay.format(date)} ${minute.format(date)}`;
+  }
+
+  function zoneText() {
+    const minutes = -new Date().getTimezoneOffset();
+    if (minutes === 0) return "Times in UTC";
+    const h = Math.floor(Math.abs(minutes) / 60), m = Math.abs(minutes) % 60;
+    return `Times in ${zone} (UTC${minutes < 0 ? "−" : "+"}${h}${m ? ":" + String(m).padStart(2, "0") : ""})`;
+  }
+
+  // localise rewrites the times below node; fragments are rewritten before they
+  // are morphed in, so that an unchanged time does not flicker.
+  function localise(node) {
+    for (const el of node.querySelectorAll("time[data-style]")) {
+      const date = new Date(el.dateTime);
+      if (isNaN(date)) continue;
+      const text = timeText(date, el.dataset.style);
+      if (el.textContent !== text) el.textContent = text;
+    }
+    for (const el of node.querySelectorAll("[data-zone]")) el.textContent = zoneText();
+    for (const el of node.querySelectorAll("button[form=act]")) el.type = "submit";
+  }
+  localise(document);
+
+  // --- What ticks --------------------------------------------------------------
+  const thousands = new Intl.NumberFormat("en-US");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  function tick() {
+    const now = serverNow();
+    for (const el of document.querySelectorAll("[data-clock-since]")) el.textContent = Math.max(0, (now - el.dataset.clockSince) / 1000).toFixed(3);
+    for (const el of document.querySelectorAll("[data-elapsed-since]")) el.value = Math.max(0, now - el.dataset.elapsedSince);
+    for (const el of document.querySelectorAll("[data-ms-since]")) el.textContent = thousands.format(Math.max(0, Math.round(now - el.dataset.msSince)));
+  }
+  setInterval(() => {
+    if (document.querySelector("[data-clock-since],[data-elapsed-since],[data-ms-since]")) tick();
+  }, still.matches ? 1000 : 100);
+  setInterval(() => {
+    for (const el of document.querySelectorAll('time[data-style="ago"]')) el.textContent = ago(new Date(el.dateTime));
+  }, 5000);
+
+  // --- Theme -------------------------------------------------------------------
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  function switchTheme() {
+    const shown = root.dataset.theme || (dark.matches ? "dark" : "light");
+    const wanted = shown === "dark" ? "light" : "dark";
+    const asSystem = wanted === (dark.matches ? "dark" : "light");
+    if (asSystem) delete root.dataset.theme;
+    else root.dataset.theme = wanted;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `theme=${asSystem ? "" : wanted}; Path=/; Max-Age=${asSystem ? 0 : 31536000}; SameSite=Lax${secure}`;
+    document.dispatchEvent(new Event("changeover:theme"));
+  }
+  dark.addEventListener("change", () => document.dispatchEvent(new Event("changeover:theme")));
+
+  // --- Fetching a page and taking parts of it --------------------------------------
+  const act = () => document.getElementById("act");
+
+  function morph(old, fresh) {
+    localise(fresh);
+    if (!window.Idiomorph) { old.replaceWith(fresh); return; }
+    Idiomorph.morph(old, fresh, {
+      morphStyle: "outerHTML",
+      ignoreActiveValue: true,
+      callbacks: {
+        beforeNodeMorphed: (a) => !(a.nodeType === 1 && a.hasAttribute("data-keep") && a.dataset.plot === undefined),
+        beforeAttributeUpdated: (name, el) => {
+          if (name === "open" && el.tagName === "DETAILS") return false;
+          if (name === "hidden" && el.id === "reconnecting") return false;
+          if ((name === "value" || name === "checked") && el.matches("input, textarea, select") && el.dataset.typed) return false;
+          if (name === "style" || name === "data-typed") return false;
+          if (el.hasAttribute("data-keep")) return false;
+          return true;
+        },
+      },
+    });
+    document.dispatchEvent(new Event("changeover:morphed"));
+  }
+
+  const parse = (html) => new DOMParser().parseFromString(html, "text/html");
+
+  async function page(url, options) {
+    const answer = await fetch(url, { credentials: "same-origin", headers: { Accept: "text/html" }, ...options });
+    return { answer, doc: parse(await answer.text()) };
+  }
+
+  function take(doc, id) {
+    const fresh = doc.getElementById(id), old = document.getElementById(id);
+    if (!fresh || !old) return false;
+    morph(old, document.importNode(fresh, true));
+    return true;
+  }
+
+  const post = (url) => page(url, { method: "POST", body: new URLSearchParams({ csrf_token: act().elements.csrf_token.value }) });
+
+  // --- Copying -----------------------------------------------------------------------
+  async function copy(text, button) {
+    const label = button.querySelector("[data-copy-label]");
+    const before = label ? label.textContent : "";
+    let done = true;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      done = document.execCommand("copy");
+      area.remove();
+    }
+    if (label) {
+      label.textContent = done ? "Copied" : "Not copied";
+      setTimeout(() => { label.textContent = before; }, 1600);
+    }
+    button.dataset.copied = done;
+    say(done ? "Copied." : "It could not be copied; select it by hand.");
+  }
+
+  const sayer = document.createElement("p");
+  sayer.className = "sr";
+  sayer.setAttribute("role", "status");
+  document.body.append(sayer);
+  function say(text) { sayer.textContent = ""; setTimeout(() => { sayer.textContent = text; }, 50); }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button, a");
+    if (!button) return;
+    const data = button.dataset;
+    if (data.themeSwitch !== undefined) switchTheme();
+    else if (data.print !== undefined) print();
+    else if (data.copyLink !== undefined) copy(location.href.split("#")[0], button);
+    else if (data.copy) copy(document.getElementById(data.copy)?.textContent.trim() ?? "", button);
+    else if (data.copyReveal) {
+      const { answer, doc } = await post(data.copyReveal);
+      const url = doc.getElementById("connection-url");
+      if (url) copy(url.textContent.trim(), button);
+      else location.assign(answer.url);
+    } else if (data.take && button.form === act()) {
+      event.preventDefault();
+      const { answer, doc } = await post(button.formAction);
+      if (!take(doc, data.take)) location.assign(answer.url);
+    } else if (data.hide) {
+      event.preventDefault();
+      const { doc } = await page(location.href);
+      take(doc, data.hide);
+    }
+  });
+
+  // --- Forms: once, and what was typed stays ---------------------------------------------
+  document.addEventListener("submit", (event) => {
+    const form = event.target, button = event.submitter;
+    if (event.defaultPrevented || form.method === "get") return;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+    if (button) button.setAttribute("aria-busy", "true");
+    // The back button brings the page out of the cache, ready to be sent again.
+    setTimeout(() => { delete form.dataset.sent; if (button) button.removeAttribute("aria-busy"); }, 8000);
+  });
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    for (const form of document.forms) delete form.dataset.sent;
+    for (const b of document.querySelectorAll("[aria-busy]")) b.removeAttribute("aria-busy");
+  });
+  document.addEventListener("input", (event) => { event.target.dataset.typed = "1"; });
+
+  // Choices that show another plan, method or follower ask for the page again.
+  let choosing = 0;
+  document.addEventListener("change", async (event) => {
+    const form = event.target.form;
+    if (!form || form.dataset.choose === undefined) return;
+    const mine = ++choosing;
+    const url = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+    const { answer, doc } = await page(url);
+    if (mine !== choosing) return;
+    if (!answer.ok) { location.assign(url); return; }
+    for (const el of document.querySelectorAll("[form=choose]")) delete el.dataset.typed;
+    history.replaceState(null, "", url);
+    take(doc, "main");
+  });
+
+  // --- Keys and focus ----------------------------------------------------------------------
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey && !event.target.closest("input, textarea, select, [contenteditable]")) {
+      const search = document.getElementById("search");
+      if (search && search.offsetParent) { event.preventDefault(); search.focus(); search.select(); }
+    }
+    if (event.key === "Escape") {
+      for (const d of document.querySelectorAll("details.account[open]")) { d.open = false; d.querySelector("summary").focus(); }
+    }
+  });
+  document.addEventListener("click", (event) => {
+    for (const d of document.querySelectorAll("details.account[open]")) if (!d.contains(event.target)) d.open = false;
+  });
+  document.querySelector("[data-focus]")?.focus();
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest(".error-summary a[href^='#']");
+    const field = link && document.getElementById(link.hash.slice(1));
+    if (field) { event.preventDefault(); field.focus(); field.scrollIntoView({ block: "center" }); }
+  });
+
+  window.changeover = { morph, take, page, localise, serverNow, setServerNow: (ms) => { skew = Date.now() - ms; } };
+})();

@@ -1,0 +1,103 @@
+// The live connection: one WebSocket, fragments morphed in by their ids.
+//   we send   {"watch": ["database:12", "running"]}
+//   we get    {"topic": "…", "fragments": ["<section id=…>…</section>"], "now": 1764000000000}
+//             {"topic": "…", "refresh": true}   ask for the page again and morph it
+//             {"topic": "ping"}                 every few seconds, so that silence means a dead line
+"use strict";
+(() => {
+  const topics = (document.body.dataset.topics || "").split(" ").filter(Boolean);
+  if (!topics.length || !window.changeover) return;
+  const { morph, take, page, setServerNow } = window.changeover;
+  const SILENCE = 15000;
+  let socket = null, tries = 0, heard = Date.now(), lost = false, timer = 0;
+
+  const mark = () => document.querySelector("[data-live]");
+  const bar = () => document.getElementById("reconnecting");
+
+  function show() {
+    const el = mark();
+    if (!el) return;
+    const open = socket && socket.readyState === WebSocket.OPEN;
+    const text = el.querySelector("[data-live-text]");
+    const age = (Date.now() - heard) / 1000;
+    el.dataset.live = open ? "on" : "off";
+    const words = open ? `Live, ${age < 10 ? age.toFixed(1) : Math.round(age)} s old` : `${Math.round(age)} s old`;
+    if (text && text.textContent !== words) text.textContent = words;
+    const note = bar();
+    // A page that has just been opened, or a short gap, is no news.
+    if (note) note.hidden = open || Date.now() - heard < 2500;
+    const since = note && note.querySelector("[data-stale-since]");
+    if (since) since.textContent = new Date(heard).toLocaleTimeString("en-GB");
+  }
+
+  async function refetch() {
+    try {
+      const { answer, doc } = await page(location.href);
+      if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return; }
+      const now = Number(doc.body.dataset.now);
+      if (now) setServerNow(now);
+      for (const id of ["main", "running", "unread"]) take(doc, id);
+      heard = Date.now();
+    } catch { /* the next try comes with the next connection */ }
+  }
+
+  let refreshing = 0;
+  function refreshSoon() {
+    if (refreshing) return;
+    refreshing = setTimeout(() => { refreshing = 0; refetch(); }, 150 + Math.random() * 350);
+  }
+
+  function receive(message) {
+    heard = Date.now();
+    if (message.now) setServerNow(message.now);
+    for (const html of message.fragments || []) {
+      const holder = document.createElement("template");
+      holder.innerHTML = html.trim();
+      for (const fresh of [...holder.content.children]) {
+        const old = fresh.id && document.getElementById(fresh.id);
+        if (old) {
+          const wrap = document.createElement("div");
+          wrap.append(fresh);
+          window.changeover.localise(wrap);
+          morph(old, fresh);
+        }
+      }
+    }
+    if (message.refresh) refreshSoon();
+  }
+
+  function connect() {
+    clearTimeout(timer);
+    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+    const mine = socket;
+    mine.onopen = () => {
+      mine.send(JSON.stringify({ watch: topics }));
+      tries = 0;
+      if (lost) { lost = false; refetch(); }
+      heard = Date.now();
+      show();
+    };
+    mine.onmessage = (event) => { if (mine === socket) { receive(JSON.parse(event.data)); show(); } };
+    mine.onclose = () => {
+      if (mine !== socket) return;
+      socket = null;
+      lost = true;
+      show();
+      // Half a second at first, at most five; spread, so that 1,000 browsers do
+      // not come back in one moment.
+      const wait = Math.min(5000, 500 * 2 ** tries++) * (0.7 + Math.random() * 0.6);
+      timer = setTimeout(connect, wait);
+    };
+    mine.onerror = () => mine.close();
+  }
+
+  setInterval(() => {
+    if (socket && socket.readyState === WebSocket.OPEN && Date.now() - heard > SILENCE) socket.close();
+    show();
+  }, 200);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && !socket) { tries = 0; connect(); } });
+  addEventListener("online", () => { if (!socket) connect(); });
+  addEventListener("pagehide", () => { const s = socket; socket = null; if (s) s.close(); });
+  addEventListener("pageshow", (event) => { if (event.persisted && !socket) { lost = true; connect(); } });
+  connect();
+})();

@@ -67,7 +67,7 @@ func Span(d time.Duration) string {
 // About is an estimate without false precision: "18 ms", "0.2 s", "40 s", "34 min".
 func About(d time.Duration) string {
 	switch {
-	case d < 100*time.Millisecond:
+	case d < time.Second:
 		return fmt.Sprintf("%d ms", max(1, d.Milliseconds()))
 	case d < 10*time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
@@ -148,7 +148,11 @@ func LagRest(l platform.Lag) string {
 	if !l.Known {
 		return "since " + l.Since.UTC().Format("15:04:05")
 	}
-	return platform.Bytes(l.Bytes) + ", " + strconv.FormatFloat(l.Seconds, 'f', 1, 64) + " s"
+	seconds := strconv.FormatFloat(l.Seconds, 'f', 1, 64) + " s"
+	if l.Seconds >= 60 {
+		seconds = About(time.Duration(l.Seconds * float64(time.Second)))
+	}
+	return platform.Bytes(l.Bytes) + ", " + seconds
 }
 
 // LagTone is what a lag means: near, far or unknown.

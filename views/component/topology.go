@@ -78,8 +78,9 @@ func (t Topology) layout() topoLayout {
 			box.path = ""
 			for _, f := range l.followers {
 				if f.node.Name == a.To {
-					low := l.leaderY + topoLeaderH + 10
-					box.path = fmt.Sprintf("M%d %dH%dV%dH%dV%dH%d", topoAppWidth, middle, topoLeaderX-60, low, topoFollowX-40, f.arrowY+16, topoFollowX-8)
+					// Below the leader, and into the follower below its own arrow.
+					low, in := max(l.leaderY+topoLeaderH+10, f.arrowY+30), f.arrowY+30
+					box.path = fmt.Sprintf("M%d %dH%dV%dH%dV%dH%d", topoAppWidth, middle, topoLeaderX-60, low, topoFollowX-40, in, topoFollowX-8)
 				}
 			}
 		}
