@@ -67,7 +67,7 @@ type operationJSON struct {
 	ID          int64      `json:"id"`
 	Kind        string     `json:"kind"`
 	State       string     `json:"state"`
-	Reason      string     `json:"reason,omitempty"`
+	Reason      string     `json:"reason"`
 	NeedsPerson bool       `json:"needs_person"`
 	Database    string     `json:"database"`
 	Target      string     `json:"target,omitempty"`
@@ -87,7 +87,7 @@ type stepJSON struct {
 	Name       string     `json:"name"`
 	Title      string     `json:"title"`
 	State      string     `json:"state"`
-	Detail     string     `json:"detail,omitempty"`
+	Detail     string     `json:"detail"`
 	Downtime   bool       `json:"downtime"`
 	StartedAt  *time.Time `json:"started_at"`
 	FinishedAt *time.Time `json:"finished_at"`

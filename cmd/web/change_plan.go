@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"changeover/internal/db"
@@ -36,7 +37,7 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	if err != nil {
 		return err
 	}
-	picked := pickFollower(followers, chosen("follower"))
+	picked := pickFollower(followers, a.chosenFollower(c, form), chosen("plan"))
 	if err := a.choosePlan(&view, chosen("plan"), chosen("tier"), picked); err != nil {
 		return err
 	}
@@ -57,14 +58,28 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	return a.render(c, statusOr(c), page.ChangePlan(f, view))
 }
 
-// pickFollower is the follower that was chosen; with nothing chosen, the first
-// one that can take over now. Nil means: a new one is made.
-func pickFollower(followers []db.DatabaseListRow, name string) *db.DatabaseListRow {
-	if name == newFollower {
-		return nil
+// chosenFollower is the follower that was chosen. The form sends a plan with
+// it; where the plan is what was changed last, the follower chosen before it
+// does not fit any more and a new one takes its place.
+func (a *app) chosenFollower(c echo.Context, form component.Form) string {
+	follower := form.Value("follower", c.QueryParam("follower"))
+	before, err := url.Parse(c.Request().Referer())
+	if err != nil || before.Path != c.Request().URL.Path || follower == "" || follower == newFollower {
+		return follower
 	}
+	q := before.Query()
+	if q.Get("follower") == follower && q.Get("plan") != c.QueryParam("plan") {
+		return newFollower
+	}
+	return follower
+}
+
+// pickFollower is the follower of that name; with nothing chosen at all, the
+// first one that can take over now. Nil means: a new one is made.
+func pickFollower(followers []db.DatabaseListRow, name, plan string) *db.DatabaseListRow {
 	for i, f := range followers {
-		if f.Database.Name == name {
+		ready := f.Database.ReadableAt != nil && f.Operation == nil
+		if f.Database.Name == name || name == "" && plan == "" && ready {
 			return &followers[i]
 		}
 	}

@@ -44,11 +44,13 @@ type feed struct {
 	lastAt   time.Time
 }
 
-// message is what a browser receives.
+// message is what a browser receives. Now is the server's clock in
+// milliseconds, so that ages are right whatever the reader's clock says.
 type message struct {
 	Topic     string    `json:"topic"`
 	At        time.Time `json:"at"`
-	Fragments []string  `json:"fragments"`
+	Now       int64     `json:"now"`
+	Fragments []string  `json:"fragments,omitempty"`
 }
 
 func newHub(log *slog.Logger, render func(context.Context, string, int64) ([]string, error), personal func(string) bool) *hub {
@@ -141,7 +143,7 @@ func (h *hub) prepare(key feedKey) (*websocket.PreparedMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(message{key.topic, at, fragments})
+	body, err := json.Marshal(message{key.topic, at, at.UnixMilli(), fragments})
 	if err != nil {
 		return nil, err
 	}

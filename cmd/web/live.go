@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -17,8 +18,8 @@ import (
 const (
 	mostBrowsers   = 5000
 	mostTopics     = 64
-	pingEvery      = 20 * time.Second
-	pongWithin     = 50 * time.Second
+	pingEvery      = 5 * time.Second // a page counts 15 s of silence as a dead line
+	pongWithin     = 20 * time.Second
 	writeWithin    = 10 * time.Second
 	recheckEvery   = time.Minute
 	liveQueue      = 32
@@ -115,7 +116,11 @@ func (a *app) liveWrite(conn *websocket.Conn, b *browser, who visitor) {
 			_ = conn.SetWriteDeadline(time.Now().Add(writeWithin))
 			err = conn.WritePreparedMessage(m)
 		case <-ping.C:
-			err = conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWithin))
+			// Scripts do not see protocol pings, so they get a message of their own.
+			now := time.Now().UTC()
+			_ = conn.SetWriteDeadline(now.Add(writeWithin))
+			err = errors.Join(conn.WriteControl(websocket.PingMessage, nil, now.Add(writeWithin)),
+				conn.WriteJSON(message{Topic: "ping", At: now.Truncate(time.Millisecond), Now: now.UnixMilli()}))
 		case <-recheck.C:
 			if !a.sessionLives(who) {
 				b.end(websocket.ClosePolicyViolation, "signed out")

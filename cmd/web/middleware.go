@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -62,7 +63,11 @@ func (a *app) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			if strings.HasPrefix(c.Path(), "/sign-in/") {
 				path = c.Path()
 			}
-			a.log.Info("request", "request", id, "method", c.Request().Method, "path", path, "status", c.Response().Status,
+			level := slog.LevelInfo
+			if c.Path() == "/apps/:app/config-vars" && c.Response().Status == http.StatusOK {
+				level = slog.LevelDebug // apps poll it, hundreds of times a second during a switch
+			}
+			a.log.Log(c.Request().Context(), level, "request", "request", id, "method", c.Request().Method, "path", path, "status", c.Response().Status,
 				"ms", float64(time.Since(start).Microseconds())/1000, "user", visitorOf(c).UserID, "ip", a.clientIP(c))
 		}()
 		return next(c)
