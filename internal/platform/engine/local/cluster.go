@@ -21,6 +21,7 @@ type cluster struct {
 	host     string // empty: unix socket only
 	major    int
 	settings []setting
+	roles    []string // who the operating system's users may be over the socket
 }
 
 // Files beside the data directory.
@@ -43,7 +44,7 @@ func (e *Engine) cluster(s engine.Server) (cluster, error) {
 	id := strconv.FormatInt(s.ID, 10)
 	dir := filepath.Join(zone, "servers", id)
 	c := cluster{name: "server " + id, dir: dir, data: filepath.Join(dir, "data"), port: s.Port, host: e.config.DatabaseHost, major: s.Major}
-	c.settings = e.serverSettings(s, zone)
+	c.settings, c.roles = e.serverSettings(s, zone), []string{AdminRole, ReplicationRole}
 	return c, nil
 }
 

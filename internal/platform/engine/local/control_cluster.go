@@ -49,7 +49,7 @@ func (e *Engine) startControl(ctx context.Context) error {
 	c = e.controlCluster(major)
 	if !c.isComplete() {
 		hba := fmt.Sprintf("local all %s peer map=changeover\nlocal %s %s peer map=changeover\n", AdminRole, controlDatabase, controlRole)
-		err := e.build(ctx, c, hba, e.fileIdent(AdminRole, controlRole), func() error {
+		err := e.build(ctx, c, hba, func() error {
 			return e.execAll(ctx, c, "postgres",
 				"create role "+controlRole+" login",
 				"revoke all on database postgres, template1 from public",
@@ -103,7 +103,8 @@ func (zeros) Read(p []byte) (int, error) {
 // controlCluster is the control cluster, of that major.
 func (e *Engine) controlCluster(major int) cluster {
 	dir := filepath.Join(e.config.Home, "control")
-	c := cluster{name: "the control database", dir: dir, data: filepath.Join(dir, "data"), port: controlPort, major: major}
+	c := cluster{name: "the control database", dir: dir, data: filepath.Join(dir, "data"), port: controlPort, major: major,
+		roles: []string{AdminRole, controlRole}}
 	c.settings = append(e.commonSettings(major),
 		setting{"port", strconv.Itoa(controlPort), true},
 		setting{"listen_addresses", "", true},

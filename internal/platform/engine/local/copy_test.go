@@ -93,6 +93,25 @@ func TestCopySurvives(t *testing.T) {
 			t.Errorf("the copy goes on after Destroy: %v", pids)
 		}
 	})
+	t.Run("slot that lost its WAL", func(t *testing.T) {
+		admin := leader.ConnectAdmin(t)
+		exec(t, admin, "alter system set max_slot_wal_keep_size = '1MB'")
+		exec(t, admin, "select pg_reload_conf()")
+		platformtest.Await(t, "the loss", func() (bool, error) {
+			exec(t, admin, "select pg_logical_emit_message(false, 'filler', repeat('x', 4000000))")
+			exec(t, admin, "select pg_switch_wal()")
+			exec(t, admin, "checkpoint")
+			return platformtest.Query(t, admin, "select wal_status from pg_replication_slots where slot_name = $1", slot) == "lost", nil
+		})
+		begin()
+		p.AwaitCopy(t, s)
+		if got := platformtest.Query(t, admin, "select wal_status from pg_replication_slots where slot_name = $1", slot); got != "reserved" {
+			t.Errorf("the slot is %s after the copy, want reserved", got)
+		}
+		if err := p.Destroy(t.Context(), platformtest.Epoch, s); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("wrong leader", func(t *testing.T) {
 		if err := p.Copy(t.Context(), platformtest.Epoch, s, engine.Server{ID: 999, Zone: "a", Port: 1, Major: leader.Major}, slot); err == nil {
 			t.Error("a copy of a server that is not there began")

@@ -28,8 +28,7 @@ func (e *Engine) Create(ctx context.Context, epoch int64, s engine.Server, crede
 		if c.isComplete() {
 			return nil
 		}
-		roles := []string{AdminRole, ReplicationRole}
-		return e.build(ctx, c, fileHBA(credentials), e.fileIdent(roles...), func() error {
+		return e.build(ctx, c, fileHBA(credentials), func() error {
 			return e.prepareDatabase(ctx, c, credentials)
 		})
 	})
@@ -38,7 +37,7 @@ func (e *Engine) Create(ctx context.Context, epoch int64, s engine.Server, crede
 // build fills c.data: initdb, our files, what fill does on the running server.
 // Nothing is synced on the way; one sync at the end, then the marker that makes
 // it count.
-func (e *Engine) build(ctx context.Context, c cluster, hba, ident string, fill func() error) error {
+func (e *Engine) build(ctx context.Context, c cluster, hba string, fill func() error) error {
 	if err := e.clear(ctx, c); err != nil {
 		return err
 	}
@@ -57,9 +56,6 @@ func (e *Engine) build(ctx context.Context, c cluster, hba, ident string, fill f
 		return err
 	}
 	if err := e.writeFile(c.path("pg_hba.conf"), []byte(hba), 0o600); err != nil {
-		return err
-	}
-	if err := e.writeFile(c.path("pg_ident.conf"), []byte(ident), 0o600); err != nil {
 		return err
 	}
 	private := c

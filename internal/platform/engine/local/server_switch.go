@@ -140,6 +140,9 @@ func (e *Engine) stopForSwitch(ctx context.Context, s engine.Server, c cluster, 
 	if err != nil {
 		return engine.ControlData{}, err
 	}
+	if before.State == engine.InArchiveRecovery {
+		return engine.ControlData{}, platform.Conflict("%s is in recovery: it has no writers to stop.", c.title())
+	}
 	terminate(senders)
 	if err := main.signal(syscall.SIGINT); err != nil {
 		return engine.ControlData{}, err

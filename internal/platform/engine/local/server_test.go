@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +14,6 @@ import (
 
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
-	"changeover/internal/platform/engine/local"
 	"changeover/internal/platform/platformtest"
 
 	"github.com/jackc/pgx/v5"
@@ -248,49 +246,6 @@ func TestHalfMadeIsMadeAgain(t *testing.T) {
 	}
 	s.Start(t)
 	s.Connect(t)
-}
-
-func TestLogIsTrimmed(t *testing.T) {
-	p := platformtest.New(t)
-	dir := filepath.Join(p.Home, "servers", "1")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	log := filepath.Join(dir, "server.log")
-	if err := os.WriteFile(log, []byte(strings.Repeat("a line of the log\n", 100)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct{ size, want int64 }{{20 << 20, 20 << 20}, {20<<20 + 1, 0}} {
-		if err := os.Truncate(log, c.size); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.TrimLogs(); err != nil {
-			t.Fatal(err)
-		}
-		if info, err := os.Stat(log); err != nil || info.Size() != c.want {
-			t.Errorf("a log of %d bytes has %d after the trim, want %d", c.size, info.Size(), c.want)
-		}
-	}
-}
-
-func TestSecondProgramIsRefused(t *testing.T) {
-	home := t.TempDir()
-	lock, err := local.LockHome(home, "127.0.0.1:8090")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = local.LockHome(home, "127.0.0.1:8091")
-	if platform.KindOf(err) != platform.KindConflict || !strings.Contains(err.Error(), "127.0.0.1:8090") || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
-		t.Errorf("the second program got %v, want Conflict with the first one's address", err)
-	}
-	if err := lock.Close(); err != nil {
-		t.Fatal(err)
-	}
-	second, err := local.LockHome(home, "127.0.0.1:8091")
-	if err != nil {
-		t.Fatalf("after the first one's end: %v", err)
-	}
-	_ = second.Close()
 }
 
 func status(t *testing.T, p *platformtest.Platform, s *platformtest.Server) engine.Status {

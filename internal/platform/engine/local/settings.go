@@ -177,7 +177,7 @@ func fileHBA(c engine.Credentials) string {
 }
 
 // fileIdent maps the operating system's users that we and PostgreSQL run as.
-func (e *Engine) fileIdent(roles ...string) string {
+func (e *Engine) fileIdent(roles []string) string {
 	var b strings.Builder
 	b.WriteString("# Written by Changeover.\n")
 	for _, user := range e.owner.users() {

@@ -15,10 +15,14 @@ import (
 // answer in its leader's place.
 var foreign = regexp.MustCompile(`(?i)^\s*(primary_conninfo|primary_slot_name|restore_command|archive_cleanup_command|recovery_end_command|recovery_target\w*|promote_trigger_file|data_directory|config_file|hba_file|ident_file|port|listen_addresses|unix_socket_\w+|external_pid_file|shared_buffers|cluster_name)\b`)
 
-// writeSettings makes our file and the certificate what they should be, and
+// writeSettings makes our files and the certificate what they should be, and
 // writes nothing where they already are. postgresql.conf includes ours.
 func (e *Engine) writeSettings(c cluster) error {
 	if err := e.writeIfDifferent(c.path(settingsFile), c.text()); err != nil {
+		return err
+	}
+	// At every start, not only once: we may run as another user by now.
+	if err := e.writeIfDifferent(c.path("pg_ident.conf"), e.fileIdent(c.roles)); err != nil {
 		return err
 	}
 	if c.host != "" {

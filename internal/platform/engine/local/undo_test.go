@@ -178,6 +178,9 @@ func followBack(t *testing.T, p *platformtest.Platform, old, leader *platformtes
 	if got := platformtest.Query(t, old.Connect(t), "select pg_is_in_recovery()::text || (select count(*) from pg_stat_wal_receiver)"); got != "true0" {
 		t.Errorf("the fenced old leader: %s, want in recovery with no receiver", got)
 	}
+	if _, _, err := p.StopForSwitch(t.Context(), 6, old.Server, "nobody"); platform.KindOf(err) != platform.KindConflict || !status(t, p, old).Running {
+		t.Errorf("the switch's stop of a server in recovery: %v, want Conflict and no stop", err)
+	}
 	marked := old.Server
 	marked.Fenced = true
 	if err := p.Follow(t.Context(), 6, marked, leader.Server, "follower_back"); platform.KindOf(err) != platform.KindConflict {
