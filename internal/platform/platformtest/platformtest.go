@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ type Platform struct {
 	// Home is the state directory, short enough for a socket.
 	Home    string
 	servers atomic.Int64
+	mu      sync.Mutex
 	taken   map[int]bool
 }
 
@@ -108,6 +110,8 @@ func Plan(t testing.TB, name string) platform.Plan {
 // and a free port, zone a, the newest major.
 func (p *Platform) NewServer(t testing.TB, plan string) engine.Server {
 	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	port, err := p.FreePort(p.taken)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@
 package local
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -100,6 +101,9 @@ func Open(config Config) (*Engine, error) {
 		if err := e.owner.canEnter(dir); err != nil {
 			return nil, err
 		}
+	}
+	if err := e.canSee(context.Background()); err != nil {
+		return nil, err
 	}
 	if e.installations = findInstallations(config.ExtraBinDirs); len(e.installations) == 0 {
 		return nil, platform.Unavailable(nil, "No PostgreSQL was found on this machine. Install one, on Debian with: apt-get install postgresql. Or name the directory of its programs in CHANGEOVER_POSTGRES_BIN.")
