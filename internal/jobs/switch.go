@@ -17,6 +17,18 @@ import (
 // prepareSwitch does all that the outage would otherwise have to wait for, and
 // marks the old leader: from here on, whoever starts it starts it in recovery.
 func (c *changeover) prepareSwitch(ctx context.Context) error {
+	if err := c.makeReady(ctx); err != nil {
+		return err
+	}
+	if err := c.markOldFenced(ctx); err != nil {
+		return err
+	}
+	c.Detail("Checkpoints done, %s marked as fenced", c.old.Database.Name)
+	return nil
+}
+
+// makeReady changes nothing that the app would notice.
+func (c *changeover) makeReady(ctx context.Context) error {
 	candidate, err := c.candidateConn(ctx)
 	if err != nil {
 		return err
@@ -32,14 +44,7 @@ func (c *changeover) prepareSwitch(ctx context.Context) error {
 	if err := c.j.Engine.PrepareStop(ctx, c.old.Server); err != nil {
 		return err
 	}
-	if err := c.armProbe(ctx); err != nil {
-		return err
-	}
-	if err := c.markOldFenced(ctx); err != nil {
-		return err
-	}
-	c.Detail("Checkpoints done, %s marked as fenced", c.old.Database.Name)
-	return nil
+	return c.armProbe(ctx)
 }
 
 // markOldFenced sets both marks of safety 1.3: the engine's in the control
@@ -99,6 +104,13 @@ func (c *changeover) markOldFencedAgain(ctx context.Context) error {
 	status, err := c.j.Engine.Status(ctx, c.old.Server)
 	if err != nil {
 		return err
+	}
+	if status.Running && c.probe == nil {
+		// Writes still go through, or do so again: what an earlier attempt had
+		// ready is made ready once more. Without it the outage is only longer.
+		if err := c.makeReady(ctx); err != nil {
+			c.Log.Warn("the switch goes on without all of its preparation", "error", err)
+		}
 	}
 	if c.old.Server.Fenced && status.StandbySignal {
 		return nil

@@ -77,7 +77,11 @@ func alterSystem(ctx context.Context, q Querier, name, want string, statements .
 	defer cancel()
 	for {
 		var now string
-		if err := q.QueryRow(ctx, "select setting from pg_settings where name = $1", name).Scan(&now); err != nil {
+		err := q.QueryRow(ctx, "select setting from pg_settings where name = $1", name).Scan(&now)
+		if isCode(err, codeConflict) {
+			continue // the setting works already
+		}
+		if err != nil {
 			return fmt.Errorf("wait for %s to be %s: %w", name, want, err)
 		}
 		if now == want {

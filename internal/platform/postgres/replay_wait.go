@@ -18,6 +18,9 @@ func ReplayedPast(ctx context.Context, candidate Querier, record platform.LSN, p
 	for {
 		var replayed int64
 		err := candidate.QueryRow(ctx, "select coalesce((pg_last_wal_replay_lsn() - '0/0')::bigint, 0)").Scan(&replayed)
+		if isCode(err, codeConflict) {
+			continue // replay went over it, and so it moves
+		}
 		if err != nil {
 			return fmt.Errorf("wait for replay past %s: %w", record, err)
 		}
@@ -42,7 +45,11 @@ func ReplayedPast(ctx context.Context, candidate Querier, record platform.LSN, p
 func WaitWritable(ctx context.Context, q Querier) error {
 	for {
 		var inRecovery bool
-		if err := q.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&inRecovery); err != nil {
+		err := q.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&inRecovery)
+		if isCode(err, codeConflict) {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("wait for the end of recovery: %w", err)
 		}
 		if !inRecovery {
