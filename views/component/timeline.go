@@ -53,6 +53,8 @@ type Timeline struct {
 	Headings map[int]string
 	// Plan is true before the start: nothing has run, durations read "about".
 	Plan bool
+	// Undoing is true while steps are being put back.
+	Undoing bool
 	// PastNoReturn is whether the point of no return is behind us.
 	PastNoReturn bool
 	// Skipped is a closing line: "Steps 9 to 14 did not run; …".

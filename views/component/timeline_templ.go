@@ -280,7 +280,7 @@ func bandHead(t Timeline) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if t.Band.refused() && !t.PastNoReturn && t.Band.Deadline > 0 {
+		if t.Band.refused() && !t.PastNoReturn && !t.Undoing && t.Band.Deadline > 0 {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 23, "<p class=\"band-deadline\" aria-live=\"off\"><progress max=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -816,7 +816,7 @@ func noReturn(t Timeline) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if !t.Plan && !t.PastNoReturn && !t.Band.over() {
+		if !t.Plan && !t.Undoing && !t.PastNoReturn && !t.Band.over() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 64, "<p>Until here, cancel puts everything back. After it the operation only goes forward.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -157,7 +157,7 @@ func PlanIndex(f layout.Frame, v PlanIndexView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "</p></div><table class=\"list\"><thead><tr><th scope=\"col\">Plan</th><th scope=\"col\" class=\"n\">Memory</th><th scope=\"col\" class=\"n\">Storage</th><th scope=\"col\" class=\"n\">Connections</th><th scope=\"col\" class=\"n\">An hour</th><th scope=\"col\" class=\"n\">A month, at most</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "</p></div><table class=\"list even\"><thead><tr><th scope=\"col\">Plan</th><th scope=\"col\" class=\"n\">Memory</th><th scope=\"col\" class=\"n\">Storage</th><th scope=\"col\" class=\"n\">Connections</th><th scope=\"col\" class=\"n\">An hour</th><th scope=\"col\" class=\"n\">A month, at most</th></tr></thead> <tbody>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

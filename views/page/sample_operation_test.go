@@ -53,7 +53,7 @@ func undoneView() OperationShowView {
 func cancelledView() OperationShowView {
 	v := runningView()
 	v.State, v.CancelRequestedBy, v.Status = platform.OperationUndoing, "mei@example.com", component.Status{Tone: component.ToneBack, Word: "Putting back, step 7 of 13"}
-	v.NeedsPerson = true
+	v.NeedsPerson, v.Timeline.Undoing = true, true
 	v.Verdict = &Verdict{Tone: component.ToneBad, Title: "A person is needed: postgresql-shaped-12345 does not start", Text: "Its log ends with: could not bind IPv4 address.", Why: "Another program has taken port 20001.", Means: "sushi cannot write. Nothing acknowledged is missing.", ToDo: "Stop that program, then retry.", Acts: []component.Button{{Text: "Retry the start", Post: true, URL: "/operations/41/retry"}}}
 	return v
 }
