@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"changeover/internal/platform/engine"
 )
@@ -103,12 +104,21 @@ func majorOf(data string) int {
 	return major
 }
 
-// KillAll ends every process of this state directory at once, data and all
-// being thrown away: for tests.
+// KillAll ends every process of this state directory hard, the data being
+// thrown away: for tests. SIGQUIT comes first, since a server that is killed
+// outright leaves shared memory behind for a next start, and there is none.
 func (e *Engine) KillAll(ctx context.Context) error {
 	var errs []error
+	var mu sync.Mutex
+	var group sync.WaitGroup
 	for _, c := range append(e.found(), e.controlCluster(0)) {
-		errs = append(errs, e.endMakers(ctx, c), e.endAll(ctx, c, 0))
+		group.Go(func() {
+			err := errors.Join(e.endMakers(ctx, c), e.endAll(ctx, c, 2*time.Second))
+			mu.Lock()
+			errs = append(errs, err)
+			mu.Unlock()
+		})
 	}
+	group.Wait()
 	return errors.Join(errs...)
 }
