@@ -54,6 +54,7 @@ func abandoned(ctx context.Context, pool *pgxpool.Pool) ([]int64, error) {
 	rows, err := pool.Query(ctx, `
 		select o.id from operations o
 		where o.state in ('running', 'undoing')
+		and o.requested_at < now() - interval '2 seconds' -- its first job may be between River and the lock
 		and not exists (select from pg_locks l where l.locktype = 'advisory' and l.classid = $1::oid and l.objid = o.id::oid
 			and l.database = (select oid from pg_database where datname = current_database()))
 		and not exists (select from river_job r where r.kind = 'operation' and (r.args ->> 'operation_id')::bigint = o.id
