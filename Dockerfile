@@ -16,7 +16,7 @@ FROM debian:12-slim
 COPY scripts/setup /usr/local/lib/changeover/setup
 RUN /usr/local/lib/changeover/setup run && rm -rf /var/lib/apt/lists/*
 # PostgreSQL refuses to run as root, so nothing here does. The number is fixed: it owns the volume's files.
-RUN useradd --system --uid 10001 --home-dir /var/lib/changeover --shell /usr/sbin/nologin changeover \
+RUN useradd --no-create-home --uid 10001 --home-dir /var/lib/changeover --shell /usr/sbin/nologin changeover \
  && install -d -o changeover -g changeover -m 0700 /var/lib/changeover
 COPY --from=build /src/bin/changeover /usr/local/bin/changeover
 
