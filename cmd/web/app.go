@@ -47,6 +47,7 @@ type app struct {
 	recent    *recentForms
 	hub       *hub
 	family    *family
+	shapes    *shapes
 	version   string
 	startedAt time.Time
 
@@ -72,6 +73,7 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		// may hold an office, an account is one person's.
 		byAddress: newAttemptLimit(3*time.Second, 20, 10000),
 		byAccount: newAttemptLimit(30*time.Second, 10, 10000),
+		shapes:    &shapes{known: map[int64]string{}},
 		recent:    &recentForms{forms: map[[32]byte]*sentForm{}},
 		version:   shortVersion(), startedAt: time.Now(), socketBuffers: &sync.Pool{},
 	}

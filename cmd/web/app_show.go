@@ -129,5 +129,5 @@ func appDestroyRefusal(app platform.App, databases []db.DatabaseListRow) string 
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d databases are billed to it, the first of them %s. Destroy them first.", n, first)
+	return fmt.Sprintf("It is billed for %s, the first of them %s. Destroy what is billed to it first.", plural(n, "database"), first)
 }

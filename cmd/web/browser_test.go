@@ -78,7 +78,9 @@ func (b *tab) listen(messages iter.Seq2[chromedp.ConsoleMessage, error]) {
 		if err != nil {
 			return
 		}
-		if m.Type == chromedp.ConsoleException || m.Type == chromedp.ConsoleError {
+		// A refused form is a 422, which a browser calls an error.
+		refused := m.Source == "network" && strings.Contains(m.Text, "status of 422")
+		if (m.Type == chromedp.ConsoleException || m.Type == chromedp.ConsoleError) && !refused {
 			b.note(string(m.Type) + ": " + m.Text)
 		}
 	}

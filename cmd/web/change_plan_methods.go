@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -27,22 +28,21 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 			return i.Name == "reserve_server" || i.Name == "copy_leader" || i.Name == "start_follower" || i.Name == "attach"
 		})
 	}
-	view.Timeline = planned(infos, usual)
-	outages, err := a.lastOutages(ctx, row.Database)
+	outages, err := a.outagesBefore(ctx, row.Database.ID, math.MaxInt64)
 	if err != nil {
 		return err
 	}
-	expected := page.MethodCell{Value: "below 1 s", Note: "not measured on this data yet"}
+	usually := median(outages)
+	view.Timeline = planned(infos, usual, usually)
+	expected := page.MethodCell{Value: "not measured yet", Note: "everything is put back after " + wordsOf(view.Timeline.Band.Deadline)}
 	if len(outages) > 0 {
-		sorted := slices.Sorted(slices.Values(outages))
-		view.ExpectedMS = sorted[len(sorted)/2]
+		view.ExpectedMS = float64(usually) / float64(time.Millisecond)
 		parts := make([]string, len(outages))
-		for i, ms := range outages {
-			parts[i] = fmt.Sprintf("%.0f", ms)
+		for i, d := range outages {
+			parts[i] = fmt.Sprintf("%.0f", float64(d)/float64(time.Millisecond))
 		}
-		view.ExpectedFrom = fmt.Sprintf("from %d switches of this data: %s ms", len(outages), strings.Join(parts, ", "))
+		view.ExpectedFrom = fmt.Sprintf("from %s of this data: %s ms", switches(len(outages)), strings.Join(parts, ", "))
 		expected = page.MethodCell{Value: fmt.Sprintf("%.0f ms", view.ExpectedMS), Note: view.ExpectedFrom}
-		view.Timeline.Band.Expected = time.Duration(view.ExpectedMS * float64(time.Millisecond))
 	}
 	upgrade := page.Method{
 		Key: "upgrade", Title: "Upgrade", Text: "A replacement is prepared and takes over in the maintenance window. The name stays.",
@@ -99,17 +99,24 @@ func noReturnWords(view *page.ChangePlanView) string {
 	return ""
 }
 
-// lastOutages are the measured outages of the last switches of this data, in
-// milliseconds, newest first: this database's own and those by which it became
-// the leader.
-func (a *app) lastOutages(ctx context.Context, d platform.Database) ([]float64, error) {
-	operations, err := db.OperationsOf(ctx, a.pool, d.ID, mostHistory)
+func switches(n int) string {
+	if n == 1 {
+		return "1 switch"
+	}
+	return fmt.Sprintf("%d switches", n)
+}
+
+// outagesBefore are the measured outages of the last three switches of this
+// data that were started before an operation, newest first: those from this
+// database and the one by which it became the leader.
+func (a *app) outagesBefore(ctx context.Context, databaseID, operationID int64) ([]time.Duration, error) {
+	operations, err := db.OperationsOf(ctx, a.pool, databaseID, mostHistory)
 	if err != nil {
 		return nil, err
 	}
-	var outages []float64
+	var outages []time.Duration
 	for _, op := range operations {
-		if op.Kind != platform.FollowerChangeover || op.State != platform.OperationCompleted || len(outages) == 3 {
+		if op.ID >= operationID || op.Kind != platform.FollowerChangeover || op.State != platform.OperationCompleted || len(outages) == 3 {
 			continue
 		}
 		change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
@@ -117,7 +124,7 @@ func (a *app) lastOutages(ctx context.Context, d platform.Database) ([]float64, 
 			return nil, err
 		}
 		if change.OutageMS != nil {
-			outages = append(outages, *change.OutageMS)
+			outages = append(outages, time.Duration(*change.OutageMS*float64(time.Millisecond)))
 		}
 	}
 	return outages, nil

@@ -44,7 +44,7 @@ func (a *app) databaseNotes(ctx context.Context, row db.DatabaseListRow, attachm
 				return err
 			}
 			s.Note = fmt.Sprintf("%s has taken its place. It can be read, takes no writes, and costs %s until it is destroyed.", next.Name, monthly(a.plan(d.Plan)))
-			add(s, databaseLink(next.Name))
+			add(s, component.Link{Text: "Show it", URL: databasePath(next.Name)})
 			add(component.Status{Tone: component.ToneInfo, Word: "Still billed", Note: "Destroy it when nothing reads from it any more."},
 				component.Link{Text: "Destroy it", URL: databasePath(d.Name) + "/destroy"})
 		}
@@ -111,7 +111,7 @@ func promoteRefusal(d platform.Database) string {
 // destroyRefusal is why a database cannot be destroyed now; empty when it can.
 func destroyRefusal(row db.DatabaseListRow, attachments []platform.Attachment) string {
 	if row.FollowerCount > 0 {
-		return fmt.Sprintf("It has %d followers. Unfollow or destroy them first.", row.FollowerCount)
+		return fmt.Sprintf("It has %s. Unfollow or destroy what follows it first.", plural(row.FollowerCount, "follower"))
 	}
 	for _, t := range attachments {
 		if t.IsPrimary() {

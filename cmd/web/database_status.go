@@ -67,12 +67,8 @@ func databaseRole(r db.DatabaseListRow) component.Role {
 		return component.Role{Kind: component.RoleFork, Note: "of " + shortName(r.ForkedFrom)}
 	}
 	role := component.Role{Kind: component.RoleLeader}
-	switch r.FollowerCount {
-	case 0:
-	case 1:
-		role.Note = "1 follower"
-	default:
-		role.Note = fmt.Sprintf("%d followers", r.FollowerCount)
+	if r.FollowerCount > 0 {
+		role.Note = plural(r.FollowerCount, "follower")
 	}
 	return role
 }
@@ -96,12 +92,18 @@ func shortAttachment(name string) string { return strings.TrimPrefix(name, "HERO
 // attachmentOn is the database's name on its own app, when that is not
 // DATABASE: "WHITE".
 func attachmentOn(r db.DatabaseListRow) string {
+	other := ""
 	for _, a := range r.Attachments {
-		if app, name, ok := strings.Cut(a, "::"); ok && app == r.Database.AppName && name != platform.PrimaryAttachment {
-			return shortAttachment(name)
+		app, name, _ := strings.Cut(a, "::")
+		switch {
+		case app != r.Database.AppName:
+		case name == platform.PrimaryAttachment:
+			return ""
+		default:
+			other = or(other, shortAttachment(name))
 		}
 	}
-	return ""
+	return other
 }
 
 // lagOf is a follower's newest lag; nil for what follows nothing, and for a

@@ -15,7 +15,7 @@ import (
 type hub struct {
 	// render makes the fragments of topic for user; user is 0 for topics that
 	// look the same to everybody.
-	render func(ctx context.Context, topic string, user int64) ([]string, error)
+	render func(ctx context.Context, topic string, user int64) (rendered, error)
 	// personal says that a topic looks different to each user.
 	personal func(topic string) bool
 	log      *slog.Logger
@@ -28,6 +28,13 @@ type hub struct {
 	feeds    map[feedKey]*feed
 	browsers map[*browser]struct{}
 	closed   bool
+}
+
+// rendered is what a topic shows now. Refresh is set when the page has other
+// parts than before, so that fragments alone cannot bring it up to date.
+type rendered struct {
+	fragments []string
+	refresh   bool
 }
 
 type feedKey struct {
@@ -51,9 +58,10 @@ type message struct {
 	At        time.Time `json:"at"`
 	Now       int64     `json:"now"`
 	Fragments []string  `json:"fragments,omitempty"`
+	Refresh   bool      `json:"refresh,omitempty"` // ask for the whole page again
 }
 
-func newHub(log *slog.Logger, render func(context.Context, string, int64) ([]string, error), personal func(string) bool) *hub {
+func newHub(log *slog.Logger, render func(context.Context, string, int64) (rendered, error), personal func(string) bool) *hub {
 	return &hub{
 		render: render, personal: personal, log: log, pause: 100 * time.Millisecond, renders: make(chan struct{}, 4),
 		feeds: map[feedKey]*feed{}, browsers: map[*browser]struct{}{},
@@ -139,11 +147,11 @@ func (h *hub) prepare(key feedKey) (*websocket.PreparedMessage, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	at := time.Now().UTC().Truncate(time.Millisecond)
-	fragments, err := h.render(ctx, key.topic, key.user)
+	shows, err := h.render(ctx, key.topic, key.user)
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(message{key.topic, at, at.UnixMilli(), fragments})
+	body, err := json.Marshal(message{key.topic, at, at.UnixMilli(), shows.fragments, shows.refresh})
 	if err != nil {
 		return nil, err
 	}

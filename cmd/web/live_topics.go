@@ -93,32 +93,41 @@ func (f *family) leaderOf(id int64) int64 {
 }
 
 // renderTopic makes a topic's fragments with the components of the pages.
-func (a *app) renderTopic(ctx context.Context, topic string, user int64) ([]string, error) {
-	switch topic {
-	case db.LiveRail:
-		return a.renderRail(ctx, user)
-	case db.LiveDatabases:
-		view, err := a.databaseIndexView(ctx, "", "")
-		if err != nil {
-			return nil, err
-		}
-		return renderFragments(ctx, page.DatabaseRows(view))
-	case topicNotices:
-		view, err := a.mailbox(ctx, user, "", 0, nil)
-		if err != nil {
-			return nil, err
-		}
-		return renderFragments(ctx, page.NoticeList(view))
-	}
-	switch kind, id := cutTopic(topic); kind {
-	case "database":
+func (a *app) renderTopic(ctx context.Context, topic string, user int64) (r rendered, err error) {
+	kind, id := cutTopic(topic)
+	switch {
+	case topic == db.LiveRail:
+		r.fragments, err = a.renderRail(ctx, user)
+	case topic == db.LiveDatabases:
+		r.fragments, err = a.renderDatabases(ctx)
+	case topic == topicNotices:
+		r.fragments, err = a.renderMailbox(ctx, user)
+	case kind == "database":
 		return a.renderDatabase(ctx, id)
-	case "operation":
-		return a.renderOperation(ctx, id)
-	case "app":
-		return a.renderApp(ctx, id)
+	case kind == "operation":
+		r.fragments, err = a.renderOperation(ctx, id)
+	case kind == "app":
+		r.fragments, err = a.renderApp(ctx, id)
+	default:
+		err = fmt.Errorf("no topic %q", topic)
 	}
-	return nil, fmt.Errorf("no topic %q", topic)
+	return r, err
+}
+
+func (a *app) renderDatabases(ctx context.Context) ([]string, error) {
+	view, err := a.databaseIndexView(ctx, "", "")
+	if err != nil {
+		return nil, err
+	}
+	return renderFragments(ctx, page.DatabaseRows(view))
+}
+
+func (a *app) renderMailbox(ctx context.Context, user int64) ([]string, error) {
+	view, err := a.mailbox(ctx, user, "", 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	return renderFragments(ctx, page.NoticeList(view))
 }
 
 func (a *app) renderRail(ctx context.Context, user int64) ([]string, error) {
@@ -132,18 +141,18 @@ func (a *app) renderRail(ctx context.Context, user int64) ([]string, error) {
 	return renderFragments(ctx, layout.Unread(f.UnreadNotices), layout.Running(f.Running), layout.ControlDatabase(time.Since(start), false, a.version))
 }
 
-func (a *app) renderDatabase(ctx context.Context, id int64) ([]string, error) {
+func (a *app) renderDatabase(ctx context.Context, id int64) (rendered, error) {
 	d, err := db.DatabaseByID(ctx, a.pool, id)
 	if err != nil {
-		return nil, err
+		return rendered{}, err
 	}
 	row, err := a.databaseNamed(ctx, d.Name)
 	if err != nil {
-		return nil, err
+		return rendered{}, err
 	}
 	view, err := a.databaseView(ctx, row, component.LagPlot{Range: "1h", Unit: "commits"})
 	if err != nil {
-		return nil, err
+		return rendered{}, err
 	}
 	now := view.Lag
 	for i, s := range now.Series {
@@ -151,8 +160,34 @@ func (a *app) renderDatabase(ctx context.Context, id int64) ([]string, error) {
 			now.Series[i].Points = s.Points[n-1:]
 		}
 	}
-	return renderFragments(ctx, page.DatabaseHead(view), page.DatabaseNotes(view), page.DatabaseOperation(view), page.DatabaseTopology(view),
+	fragments, err := renderFragments(ctx, page.DatabaseHead(view), page.DatabaseNotes(view), page.DatabaseOperation(view), page.DatabaseTopology(view),
 		page.DatabaseFactsList(view), page.DatabaseActivity(view.Activity), page.DatabaseHistory(view), page.DatabaseDanger(view), component.LagNow(now))
+	return rendered{fragments, a.shapes.changed(view)}, err
+}
+
+// shapes remembers which parts the page of each database has: attachments and
+// the plot are no fragments, and while it is made most parts are left out.
+type shapes struct {
+	mu    sync.Mutex
+	known map[int64]string
+}
+
+// changed says whether the page has other parts than at the last render. The
+// first time nobody knows; where something ended just now, a browser may hold
+// the page of before.
+func (s *shapes) changed(view page.DatabaseShowView) bool {
+	shape := fmt.Sprint(view.State, len(view.Lag.Series), view.Attachments)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, seen := s.known[view.ID]
+	if len(s.known) > 10000 {
+		clear(s.known)
+	}
+	s.known[view.ID] = shape
+	if seen {
+		return before != shape
+	}
+	return len(view.History) > 0 && view.History[0].EndedAt != nil && time.Since(*view.History[0].EndedAt) < 15*time.Second
 }
 
 func (a *app) renderOperation(ctx context.Context, id int64) ([]string, error) {

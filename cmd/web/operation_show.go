@@ -39,7 +39,15 @@ func (a *app) drawOperation(ctx context.Context, op platform.Operation) (drawnOp
 	if err != nil {
 		return d, err
 	}
-	d.timeline = timeline(op, d.steps, a.jobs.Steps(op.Kind), d.change, usual)
+	var expected time.Duration
+	if d.change != nil {
+		outages, err := a.outagesBefore(ctx, op.DatabaseID, op.ID)
+		if err != nil {
+			return d, err
+		}
+		expected = median(outages)
+	}
+	d.timeline = timeline(op, d.steps, a.jobs.Steps(op.Kind), d.change, usual, expected)
 	return d, nil
 }
 

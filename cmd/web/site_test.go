@@ -123,7 +123,7 @@ func newHome(t *testing.T) string {
 // visit is one browser: cookies, and the page it looks at.
 type visit struct {
 	t      *testing.T
-	site   *site
+	base   string // the program's address
 	client *http.Client
 	status int
 	header http.Header
@@ -132,13 +132,15 @@ type visit struct {
 	page   *goquery.Document
 }
 
-func (s *site) visit(t *testing.T) *visit {
+func (s *site) visit(t *testing.T) *visit { t.Helper(); return newVisit(t, s.url) }
+
+func newVisit(t *testing.T, base string) *visit {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &visit{t: t, site: s, client: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	return &visit{t: t, base: base, client: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
 }
 
 const testPassword = "four unrelated words do"
@@ -183,7 +185,7 @@ func (v *visit) do(r *http.Request) {
 
 func (v *visit) get(path string) {
 	v.t.Helper()
-	r, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.site.url+path, nil)
+	r, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.base+path, nil)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -234,7 +236,7 @@ func (v *visit) submit(path string, fields ...string) {
 
 func (v *visit) post(path string, values url.Values) {
 	v.t.Helper()
-	r, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.site.url+path, strings.NewReader(values.Encode()))
+	r, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.base+path, strings.NewReader(values.Encode()))
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -274,12 +276,12 @@ func (v *visit) wantText(text string) {
 
 // cookie is the browser's cookie of that name.
 func (v *visit) cookie(name string) string {
-	u, err := url.Parse(v.site.url)
+	u, err := url.Parse(v.base)
 	if err != nil {
 		v.t.Fatal(err)
 	}
 	for _, c := range v.client.Jar.Cookies(u) {
-		if c.Name == v.site.cookieName(name) {
+		if strings.HasSuffix(c.Name, "changeover-"+name) {
 			return c.Value
 		}
 	}

@@ -13,7 +13,8 @@ import (
 
 // timeline draws an operation's stored steps with what the procedure says of
 // each. A stored step that this version does not know keeps its own name.
-func timeline(op platform.Operation, steps []platform.OperationStep, infos []workflow.Info, change *db.Changeover, usual map[string][]time.Duration) component.Timeline {
+// expected is the outage that switches before this one led to expect.
+func timeline(op platform.Operation, steps []platform.OperationStep, infos []workflow.Info, change *db.Changeover, usual map[string][]time.Duration, expected time.Duration) component.Timeline {
 	known := make(map[string]workflow.Info, len(infos))
 	for _, i := range infos {
 		known[i.Name] = i
@@ -39,8 +40,11 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 	if didNotRun > 0 {
 		t.Skipped = fmt.Sprintf("%d of %d steps did not run.", didNotRun, len(steps))
 	}
-	t.Band.Expected = expectedOutage(infos, usual)
-	t.Band.Text = "Reads go on. Nothing acknowledged is lost; past the deadline everything is put back by itself."
+	t.Band.Expected = expected
+	t.Band.Text = fmt.Sprintf("Reads go on. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
+	if op.NoReturnAt != nil {
+		t.Band.Text = "Reads went on. From the first refused write to the first accepted one."
+	}
 	if change != nil {
 		t.Band.RefusedAt, t.Band.AcceptedAt, t.Band.OutageMS = change.RefusedAt, change.AcceptedAt, change.OutageMS
 	}
@@ -48,7 +52,7 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 }
 
 // planned is the timeline of what would happen.
-func planned(infos []workflow.Info, usual map[string][]time.Duration) component.Timeline {
+func planned(infos []workflow.Info, usual map[string][]time.Duration, expected time.Duration) component.Timeline {
 	t := component.Timeline{Plan: true}
 	for i, info := range infos {
 		t.Steps = append(t.Steps, component.TimelineStep{
@@ -59,25 +63,9 @@ func planned(infos []workflow.Info, usual map[string][]time.Duration) component.
 			t.Band.Deadline = info.Deadline
 		}
 	}
-	t.Band.Expected = expectedOutage(infos, usual)
-	t.Band.Text = fmt.Sprintf("Reads go on. Past %s everything is put back by itself.", t.Band.Deadline)
+	t.Band.Expected = expected
+	t.Band.Text = fmt.Sprintf("Reads go on. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
 	return t
-}
-
-// expectedOutage adds up what the steps that refuse writes took before; 0
-// where one of them never ran.
-func expectedOutage(infos []workflow.Info, usual map[string][]time.Duration) time.Duration {
-	var sum time.Duration
-	for _, info := range infos {
-		if !info.Downtime {
-			continue
-		}
-		if len(usual[info.Name]) == 0 {
-			return 0
-		}
-		sum += median(usual[info.Name])
-	}
-	return sum
 }
 
 func median(all []time.Duration) time.Duration {

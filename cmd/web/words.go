@@ -24,6 +24,14 @@ func wordsOf(d time.Duration) string {
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
+// plural is "1 follower", "2 followers".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // flashOK leaves a sentence about what was just done for the next page.
 func (a *app) flashOK(c echo.Context, text string) {
 	a.flash(c, component.ToneOK, text, component.Link{})

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"changeover/internal/db"
+
+	"github.com/labstack/echo/v4"
+)
+
+func TestWrongHostIsRefused(t *testing.T) {
+	s := newSite(t, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sign-in", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "evil.example"
+	v := s.visit(t)
+	v.do(r)
+	if v.status != http.StatusMisdirectedRequest || strings.Contains(v.body, "<form") {
+		t.Errorf("%d: %s", v.status, v.body)
+	}
+}
+
+func TestEveryAnswerHasTheHeaders(t *testing.T) {
+	s := newSite(t, nil)
+	v := s.visit(t)
+	for _, path := range []string{"/sign-in", "/no/such/page", "/healthz", "/databases"} {
+		v.get(path)
+		for name, want := range map[string]string{
+			"Content-Security-Policy": contentPolicy, "X-Content-Type-Options": "nosniff", "Cross-Origin-Opener-Policy": "same-origin",
+			"Referrer-Policy": "same-origin",
+		} {
+			if got := v.header.Get(name); got != want {
+				t.Errorf("%s: %s is %q", path, name, got)
+			}
+		}
+		if v.header.Get("Permissions-Policy") == "" || v.header.Get("X-Request-Id") == "" {
+			t.Errorf("%s lacks a header: %v", path, v.header)
+		}
+		if v.header.Get("Strict-Transport-Security") != "" {
+			t.Errorf("%s has HSTS without https", path)
+		}
+	}
+}
+
+func TestCookiesUnderHTTPS(t *testing.T) {
+	s := newSite(t, map[string]string{"CHANGEOVER_URL": "https://db.example.com"})
+	v := s.visit(t)
+	v.get("/sign-in") // asked directly on the loopback address, past the proxy
+	if v.header.Get("Strict-Transport-Security") == "" {
+		t.Error("no HSTS under https")
+	}
+	cookie := v.header.Get("Set-Cookie")
+	for _, part := range []string{"__Host-changeover-form=", "Path=/", "HttpOnly", "Secure", "SameSite=Lax"} {
+		if !strings.Contains(cookie, part) {
+			t.Errorf("the cookie lacks %s: %s", part, cookie)
+		}
+	}
+	if strings.Contains(cookie, "Domain=") {
+		t.Errorf("the cookie has a domain: %s", cookie)
+	}
+}
+
+func TestFormsNeedTheirToken(t *testing.T) {
+	s := newSite(t, nil)
+	v := s.signedIn(t, "someone@example.com")
+	other := s.signedIn(t, "other@example.com")
+	other.get("/apps")
+	for what, token := range map[string]string{"none": "", "a wrong one": "x", "somebody else's": other.csrf()} {
+		v.post("/apps", url.Values{"name": {"sushi"}, "csrf_token": {token}})
+		if v.status != http.StatusForbidden {
+			t.Errorf("%s: %d", what, v.status)
+		}
+	}
+	v.get("/apps")
+	token := v.csrf()
+
+	// The right token from another site's page is refused all the same.
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/apps", strings.NewReader(url.Values{"name": {"sushi"}, "csrf_token": {token}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", echo.MIMEApplicationForm)
+	r.Header.Set("Origin", "https://evil.example")
+	v.do(r)
+	if v.status != http.StatusForbidden {
+		t.Errorf("another Origin: %d", v.status)
+	}
+	if apps, err := db.ListApps(t.Context(), s.pool); err != nil || len(apps) != 0 {
+		t.Errorf("an app was made: %v %v", apps, err)
+	}
+
+	v.post("/apps", url.Values{"name": {"sushi"}, "csrf_token": {token}})
+	v.want(200, "/apps/sushi")
+
+	// Before signing in the form is tied to a cookie of its own.
+	stranger := s.visit(t)
+	stranger.post("/sign-in", url.Values{"email": {"someone@example.com"}, "password": {testPassword}})
+	if stranger.status != http.StatusForbidden {
+		t.Errorf("signed in without a form token: %d", stranger.status)
+	}
+}
+
+// apiRequest is a request of a program.
+func apiRequest(t *testing.T, s *site, method, path, token, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	if strings.HasPrefix(body, "{") {
+		r.Header.Set("Content-Type", "application/json")
+	} else {
+		r.Header.Set("Content-Type", echo.MIMEApplicationForm)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.Header.Get("Set-Cookie") != "" {
+		t.Errorf("%s %s: an API answer sets a cookie", method, path)
+	}
+	return answer.StatusCode, string(text)
+}
+
+func (s *site) token(t *testing.T) string {
+	t.Helper()
+	user, err := db.CreateUser(t.Context(), s.pool, "program@example.com", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := db.CreateAPIToken(t.Context(), s.pool, user.ID, "a test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestAPI(t *testing.T) {
+	s := newSite(t, nil)
+	token := s.token(t)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		contains           string
+	}{
+		{"GET", "/databases", "", 200, "[]"},
+		{"POST", "/apps", `{"name":"sushi"}`, 201, `"sushi"`},
+		{"POST", "/apps", "name=bento", 201, `"bento"`},
+		{"POST", "/apps", "name=sushi", 409, `"field":"name"`},
+		{"POST", "/apps", "name=Sushi+Bar", 422, `"error":`},
+		{"POST", "/apps", `{1`, 422, `JSON object`},
+		{"POST", "/apps/sushi/config-vars", `{"name":"LOG_LEVEL","value":"debug"}`, 201, `"release":2`},
+		{"GET", "/apps/sushi/config-vars", "", 200, `"LOG_LEVEL":"debug"`},
+		{"POST", "/apps/sushi/maintenance", `{"on":true}`, 200, `"maintenance":true`},
+		{"POST", "/apps/sushi/formation", `{"process":"web","quantity":3}`, 200, `"web":3`},
+		{"POST", "/databases", `{"app":"sushi","plan":"standard-1"}`, 422, `"field":"plan"`},
+		{"POST", "/databases", `{"app":"sushi","plan":"standard-0"}`, 202, `"operation":`},
+		{"GET", "/operations/1", "", 200, `"kind":"create_database"`},
+		{"GET", "/operations/99", "", 404, `"error":"There is no operation 99."`},
+		{"GET", "/databases/nope", "", 404, `"error":`},
+		{"GET", "/nowhere", "", 404, `"error":`},
+		{"GET", "/notices", "", 200, "["},
+		{"GET", "/audit", "", 200, `"create app"`},
+	} {
+		status, body := apiRequest(t, s, c.method, c.path, token, c.body)
+		if status != c.status || !strings.Contains(body, c.contains) {
+			t.Errorf("%s %s %s: %d %s, want %d with %s", c.method, c.path, c.body, status, body, c.status, c.contains)
+		}
+		if !json.Valid([]byte(body)) {
+			t.Errorf("%s %s: not JSON: %s", c.method, c.path, body)
+		}
+	}
+	for _, wrong := range []string{"", "x", token + "x"} {
+		if status, _ := apiRequest(t, s, "GET", "/databases", wrong, ""); status != 401 {
+			t.Errorf("token %q: %d", wrong, status)
+		}
+	}
+}
+
+func TestAuthorizationAndCookieTogether(t *testing.T) {
+	s := newSite(t, nil)
+	v := s.signedIn(t, "someone@example.com")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/databases", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer not a token")
+	v.do(r)
+	if v.status != http.StatusUnauthorized {
+		t.Errorf("a good cookie beside a bad token: %d", v.status)
+	}
+}
+
+func TestBodyIsLimited(t *testing.T) {
+	s := newSite(t, nil)
+	v := s.signedIn(t, "someone@example.com")
+	v.get("/apps")
+	v.post("/apps", url.Values{"csrf_token": {v.csrf()}, "name": {strings.Repeat("x", mostBody+1)}})
+	if v.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a body of more than 1 MB: %d", v.status)
+	}
+}
+
+func TestPanicIsAPage(t *testing.T) {
+	s := newSite(t, nil)
+	e := s.router()
+	e.GET("/panics", func(echo.Context) error { panic("the secret hunter2 of a stranger") })
+	e.GET("/fails", func(echo.Context) error { return fmt.Errorf("dial postgres://u:hunter2@h: refused") })
+	server := &http.Server{Handler: e, ReadHeaderTimeout: time.Second}
+	for _, path := range []string{"/panics", "/fails"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		server.Handler.ServeHTTP(w, r)
+		if w.Code != 500 || strings.Contains(w.Body.String(), "hunter2") {
+			t.Errorf("%s: %d\n%s", path, w.Code, w.Body)
+		}
+		id := w.Header().Get("X-Request-Id")
+		if id == "" || !strings.Contains(w.Body.String(), id) || !strings.Contains(s.logs.String(), id) {
+			t.Errorf("%s: the reference %q is not on the page and in the log", path, id)
+		}
+	}
+}
+
+func TestEveryChangeIsAudited(t *testing.T) {
+	s := newSite(t, nil)
+	for _, r := range s.routes() {
+		switch {
+		case r.method == get && (r.audit != "" || r.noAudit != ""):
+			t.Errorf("GET %s has something about an audit row", r.path)
+		case r.method == post && (r.audit == "") == (r.noAudit == ""):
+			t.Errorf("POST %s has neither an audit action nor a reason for none, or both", r.path)
+		}
+	}
+	v := s.signedIn(t, "someone@example.com")
+	v.get("/apps")
+	v.submit("/apps", "name", "sushi")
+	v.get("/apps")
+	v.submit("/apps", "name", "Sushi Bar")
+	v.want(422, "/apps")
+	entries, err := db.ListAudit(t.Context(), s.pool, db.AuditFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, fmt.Sprintf("%s %s %s %s", e.Actor, e.Action, e.Subject, e.Outcome))
+	}
+	want := "someone@example.com create app  refused|someone@example.com create app sushi done|someone@example.com sign in  done"
+	if strings.Join(got, "|") != want {
+		t.Errorf("audit rows:\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+}
+
+func TestDoubleClickActsOnce(t *testing.T) {
+	s := newSite(t, nil)
+	v := s.signedIn(t, "someone@example.com")
+	v.get("/databases/new")
+	form := url.Values{"csrf_token": {v.csrf()}, "app": {"sushi"}, "plan": {"standard-0"}}
+	paths := make(chan string, 2)
+	for range 2 {
+		go func() {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/databases", strings.NewReader(form.Encode()))
+			if err != nil {
+				paths <- err.Error()
+				return
+			}
+			r.Header.Set("Content-Type", echo.MIMEApplicationForm)
+			answer, err := v.client.Do(r)
+			if err != nil {
+				paths <- err.Error()
+				return
+			}
+			_ = answer.Body.Close()
+			paths <- answer.Request.URL.Path
+		}()
+	}
+	first, second := <-paths, <-paths
+	if first != second || !strings.HasPrefix(first, "/databases/postgresql-") {
+		t.Errorf("a double click went to %s and %s", first, second)
+	}
+	if list, err := db.ListDatabases(t.Context(), s.pool, db.DatabaseFilter{}); err != nil || len(list) != 1 {
+		t.Errorf("%d databases were made (%v)", len(list), err)
+	}
+}
+
+func TestWithoutTheControlDatabase(t *testing.T) {
+	s := newSite(t, nil)
+	v := s.signedIn(t, "someone@example.com")
+	s.pool.Close()
+	v.get("/databases")
+	if v.status != http.StatusServiceUnavailable || v.header.Get("Retry-After") == "" {
+		t.Errorf("status %d, header %v", v.status, v.header)
+	}
+	v.wantText("control database")
+	if strings.Contains(v.body, "closed pool") {
+		t.Error("the page shows the driver's words")
+	}
+	v.get("/healthz")
+	v.want(200, "/healthz")
+	v.get("/readyz")
+	v.want(503, "/readyz")
+}

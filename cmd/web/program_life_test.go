@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// await polls what cannot announce itself: another process.
+func await(t *testing.T, limit time.Duration, what string, is func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !is() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s", what, limit)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func answers(url string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// workerPID is the process that holds the state directory's lock.
+func (p *running) workerPID() int {
+	text, err := os.ReadFile(filepath.Join(p.home, "lock"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	pid, _, _ := strings.Cut(string(text), " ")
+	n, err := strconv.Atoi(pid)
+	if err != nil {
+		p.t.Fatalf("the lock holds %q", text)
+	}
+	return n
+}
+
+// TestProgramsLife is the program as processes: killed, frozen, started twice,
+// its control database killed, stopped and started again.
+func TestProgramsLife(t *testing.T) {
+	if testing.Short() {
+		t.Skip("Starting the real program takes seconds; it is left out with -short.")
+	}
+	p := runProgram(t)
+	// A fixed port from now on: each worker would get another one otherwise.
+	p.stop()
+	address := strings.TrimPrefix(p.url, "http://")
+	p.env = append(p.env, "CHANGEOVER_ADDR="+address)
+	p.start()
+	await(t, 30*time.Second, "ready", func() bool { return answers(p.url + "/readyz") })
+
+	t.Run("kill -9 of the worker", func(t *testing.T) {
+		pid := p.workerPID()
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		await(t, 10*time.Second, "another worker", func() bool { return answers(p.url+"/healthz") && p.workerPID() != pid })
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("it answered again after %s", took)
+		}
+		await(t, 10*time.Second, "ready", func() bool { return answers(p.url + "/readyz") })
+	})
+	t.Run("a second program on the same directory", func(t *testing.T) {
+		cmd := exec.Command(p.bin)
+		cmd.Env = append(p.env, "CHANGEOVER_ADDR=127.0.0.1:0")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Run(); err == nil || !strings.Contains(stderr.String(), "already runs on "+p.home) || !strings.Contains(stderr.String(), address) {
+			t.Errorf("%v\n%s", err, stderr.String())
+		}
+		if got, err := readPID(filepath.Join(p.home, pidFile)); err != nil || got != p.cmd.Process.Pid {
+			t.Errorf("the supervisor's pid file holds %d (%v), want %d", got, err, p.cmd.Process.Pid)
+		}
+	})
+	t.Run("the control database is killed", func(t *testing.T) {
+		text, err := os.ReadFile(filepath.Join(p.home, "control", "data", "postmaster.pid"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, _, _ := strings.Cut(string(text), "\n")
+		pid, err := strconv.Atoi(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		worker := p.workerPID()
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		await(t, 30*time.Second, "the control database is back", func() bool {
+			again, err := os.ReadFile(filepath.Join(p.home, "control", "data", "postmaster.pid"))
+			return err == nil && !strings.HasPrefix(string(again), line+"\n") && answers(p.url+"/readyz")
+		})
+		if p.workerPID() != worker {
+			t.Error("the worker was restarted; it should have gone on")
+		}
+	})
+	t.Run("stop and start again", func(t *testing.T) {
+		v := newVisit(t, p.url)
+		link := p.run("sign-in-link")
+		v.get(strings.TrimPrefix(link, p.url))
+		v.submit(strings.TrimPrefix(link, p.url), "password", testPassword, "password_again", testPassword)
+		v.want(200, "/databases")
+		token := p.run("token", "-email", "program@example.com")
+		if strings.ContainsAny(token, " \n") || len(token) < 40 {
+			t.Errorf("the token command printed %q", token)
+		}
+		out := p.run("stop-all")
+		if !strings.Contains(out, "are stopped") {
+			t.Errorf("stop-all printed %q", out)
+		}
+		if err := p.cmd.Wait(); err != nil {
+			t.Errorf("the program ended with %v", err)
+		}
+		p.cmd = nil
+		if _, err := os.Stat(filepath.Join(p.home, "control", "data", "postmaster.pid")); err == nil {
+			t.Error("the control database still runs after stop-all")
+		}
+		for what, log := range map[string]string{"the log": p.logs.String(), "the output": p.out.String()} {
+			if strings.Contains(log, token) || strings.Contains(log, testPassword) {
+				t.Errorf("%s holds a secret", what)
+			}
+		}
+	})
+}
+
+// TestBadSettingEndsTheProgram: a sentence and exit status 2, which a service
+// manager does not answer with a restart.
+func TestBadSettingEndsTheProgram(t *testing.T) {
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin)
+	cmd.Env = append(os.Environ(), "CHANGEOVER_HOME="+t.TempDir(), "CHANGEOVER_ADDR=nonsense")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 || !strings.HasPrefix(stderr.String(), "changeover: CHANGEOVER_ADDR: ") {
+		t.Errorf("%v\n%s", err, stderr.String())
+	}
+}
+
+// TestJourneyWithoutJavaScript does the main forms as a browser without scripts
+// does: posts, redirects, reloads.
+func TestJourneyWithoutJavaScript(t *testing.T) {
+	if testing.Short() {
+		t.Skip("Starting the real program takes seconds; it is left out with -short.")
+	}
+	p := runProgram(t)
+	v := newVisit(t, p.url)
+	v.get(p.link)
+	v.submit(p.link, "password", testPassword, "password_again", testPassword)
+	v.want(200, "/databases")
+	reload := func(path, testID, text string) {
+		t.Helper()
+		await(t, 60*time.Second, testID+" says "+text+" at "+path, func() bool {
+			v.get(path)
+			return strings.Contains(strings.Join(strings.Fields(v.page.Find(string(id(testID))).Text()), " "), text)
+		})
+	}
+	v.submit("/databases", "app", "sushi", "plan", "standard-0")
+	leader := v.path
+	if v.status != 200 || !strings.HasPrefix(leader, "/databases/postgresql-") {
+		t.Fatalf("%d at %s: %s", v.status, leader, v.text())
+	}
+	reload(leader, "status", "Available")
+	v.submit(leader + "/url")
+	if !strings.Contains(v.page.Find(string(id("connection-url"))).Text(), "sslmode=require") || v.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the URL was not revealed: %d %s", v.status, v.text())
+	}
+
+	// A config var, maintenance mode, the formation.
+	v.get("/apps/sushi")
+	v.submit("/apps/sushi/config-vars", "name", "lower-case", "value", "x")
+	v.want(422, "/apps/sushi/config-vars")
+	if got := v.page.Find("input[name=name]").AttrOr("value", ""); got != "lower-case" {
+		t.Errorf("what was typed is lost: %q", got)
+	}
+	v.submit("/apps/sushi/config-vars", "name", "LOG_LEVEL", "value", "planted-secret-value")
+	v.want(200, "/apps/sushi")
+	if strings.Contains(v.body, "planted-secret-value") {
+		t.Error("the page shows a config var's value without being asked")
+	}
+	v.submit("/apps/sushi/config-vars/LOG_LEVEL/reveal")
+	if !strings.Contains(v.body, "planted-secret-value") {
+		t.Error("the value was not revealed")
+	}
+	v.get("/apps/sushi")
+	v.submit("/apps/sushi/maintenance")
+	v.wantText("Maintenance mode of sushi is on.")
+	v.submit("/apps/sushi/maintenance")
+	v.wantText("Maintenance mode of sushi is off.")
+	v.submit("/apps/sushi/formation", "process", "worker", "quantity", "2")
+	v.wantText("worker=2")
+
+	// A follower that is too small, one that is not, and the changeover to it.
+	v.get(leader + "/followers/new")
+	v.submit(leader+"/followers", "plan", "essential-0")
+	v.want(422, leader+"/followers")
+	v.submit(leader+"/followers", "plan", "standard-2")
+	follower := v.path
+	reload(follower, "status", "Available")
+	v.get(leader + "/promote")
+	v.submit(leader+"/promote", "app", "sushi")
+	v.get(follower + "/promote")
+	v.wantText("still a follower")
+	v.post(follower+"/promote", url.Values{"csrf_token": {v.csrf()}, "app": {"sushi"}})
+	v.want(409, follower+"/promote")
+
+	name := strings.TrimPrefix(follower, "/databases/")
+	await(t, 30*time.Second, "the changeover is offered", func() bool {
+		v.get(leader + "/change-plan?follower=" + name)
+		return v.page.Find(string(id("start"))).Length() > 0
+	})
+	v.submit(leader + "/changeover")
+	v.want(422, leader+"/changeover")
+	v.submit(leader+"/changeover", "confirm_jobs", "yes")
+	operation := v.path
+	if !strings.HasPrefix(operation, "/operations/") {
+		t.Fatalf("%d at %s: %s", v.status, operation, v.text())
+	}
+	await(t, 60*time.Second, "the changeover is completed", func() bool {
+		v.get(operation)
+		return v.page.Find(string(id("operation-state"))).AttrOr("data-state", "") == "completed"
+	})
+	if v.page.Find(string(id("proof"))).AttrOr("data-holds", "") != "true" {
+		t.Error("the proof does not hold")
+	}
+
+	// Fenced for good: unfencing is refused, destroying asks for the app's name.
+	v.get(leader + "/unfence")
+	v.wantText("has taken its place")
+	v.get(leader + "/destroy")
+	v.submit(leader+"/destroy", "confirm", "wrong")
+	v.want(422, leader+"/destroy")
+	v.submit(leader+"/destroy", "confirm", "sushi")
+	if !strings.HasPrefix(v.path, "/operations/") {
+		t.Fatalf("%d at %s: %s", v.status, v.path, v.text())
+	}
+	reload(leader, "status", "Destroyed")
+
+	// The fence and back, on the new leader.
+	v.get(follower + "/fence")
+	v.submit(follower+"/fence", "confirm", "sushi")
+	reload(follower, "status", "Fenced")
+	v.get(follower + "/unfence")
+	v.submit(follower+"/unfence", "confirm", "sushi")
+	reload(follower, "status", "Available")
+
+	for _, path := range []string{"/notices", "/audit", "/settings", "/plans", "/search?q=sushi", "/apps"} {
+		v.get(path)
+		if v.status != 200 {
+			t.Errorf("%s: %d", path, v.status)
+		}
+	}
+	if log := p.logs.String(); strings.Contains(log, "planted-secret-value") || strings.Contains(log, testPassword) {
+		t.Error("the log holds a secret")
+	}
+}
