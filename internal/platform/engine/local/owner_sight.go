@@ -26,7 +26,7 @@ func (e *Engine) canSee(ctx context.Context) (err error) {
 	defer func() {
 		_ = cmd.Wait() // it ends with its input; its exit code says nothing
 	}()
-	seen := workingDirectory(cmd.Process.Pid) == e.config.Home
+	seen := worksIn(cmd.Process.Pid, e.config.Home)
 	if err := stdin.Close(); err != nil {
 		return errors.Join(err, cmd.Process.Kill())
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"changeover/internal/platform"
 )
 
 // lockLines are what postmaster.pid says.
@@ -43,22 +45,39 @@ func readLockFile(path string) (lockLines, bool) {
 // that names another process, or a postgres of another directory, is stale.
 func (e *Engine) postmaster(c cluster) int {
 	lock, ok := readLockFile(c.path("postmaster.pid"))
-	if !ok || workingDirectory(lock.pid) != c.data || !isPostgres(lock.pid) {
+	if !ok {
 		return 0
 	}
-	return lock.pid
+	if isPostgres(lock.pid) && worksIn(lock.pid, c.data) {
+		return lock.pid
+	}
+	// In a container of its own it has another number for itself than for us.
+	pids, err := e.processes(c)
+	if err != nil {
+		return 0 // whoever acts on that looks at the processes again
+	}
+	for _, pid := range pids {
+		if isPostgres(pid) && pidInside(pid) == lock.pid {
+			return pid
+		}
+	}
+	return 0
 }
 
 // removeStaleLocks takes away what a server killed outright has left and what
 // PostgreSQL, seeing any live process of that number, would refuse to start on.
-// Only for a directory without a live postmaster.
+// Only for a directory without a live postmaster. A postgres that might be the
+// one keeps its file: Conflict.
 func (e *Engine) removeStaleLocks(c cluster) error {
+	if lock, ok := readLockFile(c.path("postmaster.pid")); ok && isPostgres(lock.pid) && userOf(lock.pid) == e.owner.uidOf() && isHidden(lock.pid) {
+		return platform.Conflict("%s is not started: process %d may be it, and it cannot be seen where that process works. End it, or restart the machine.", c.title(), lock.pid)
+	}
 	if err := removeFile(c.path("postmaster.pid")); err != nil {
 		return err
 	}
 	socket := filepath.Join(e.sockets, ".s.PGSQL."+strconv.Itoa(c.port))
 	lock, ok := readLockFile(socket + ".lock")
-	if ok && lock.dir != c.data && isPostgres(lock.pid) && workingDirectory(lock.pid) == lock.dir {
+	if ok && lock.dir != c.data && isPostgres(lock.pid) && worksIn(lock.pid, lock.dir) {
 		return nil // another server of ours has the port; starting will say so
 	}
 	return errors.Join(removeFile(socket+".lock"), removeFile(socket))

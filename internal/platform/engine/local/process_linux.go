@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,33 +23,84 @@ type process struct {
 
 // processesIn are the live processes of the user uid whose working directory is
 // dir: the postmaster, its children and the programs they run all stay there.
-// Others' processes there, an admin's shell, are not the server's.
+// Others' processes there, an admin's shell, are not the server's. A postgres
+// of that user whose directory we may not see is an error: nothing is proven then.
 func processesIn(dir string, uid int) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
 	}
+	want, _ := os.Stat(dir) // nil where it was removed: then its name decides
 	var pids []int
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
-		if err != nil || pid == os.Getpid() || workingDirectory(pid) != dir {
+		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		if info, err := os.Stat(filepath.Join("/proc", entry.Name())); err != nil || int(info.Sys().(*syscall.Stat_t).Uid) != uid {
+		there, err := worksThere(pid, dir, want)
+		if !there && !errors.Is(err, fs.ErrPermission) || userOf(pid) != uid {
 			continue
 		}
-		pids = append(pids, pid)
+		if there {
+			pids = append(pids, pid)
+		} else if isPostgres(pid) {
+			return nil, fmt.Errorf("it cannot be seen where process %d, a postgres, works: %w", pid, err)
+		}
 	}
 	return pids, nil
 }
 
-// workingDirectory is empty for a zombie, a stranger's and a missing process.
-func workingDirectory(pid int) string {
-	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	if err != nil {
-		return ""
+// worksIn is whether the process's working directory is dir.
+func worksIn(pid int, dir string) bool {
+	want, _ := os.Stat(dir) // as in processesIn
+	there, _ := worksThere(pid, dir, want)
+	return there
+}
+
+// isHidden is whether a live process does not let us see where it works.
+func isHidden(pid int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
+	return errors.Is(err, fs.ErrPermission)
+}
+
+// worksThere compares directories, not their names: a process in another mount
+// namespace or root has another name for the same one. A zombie works nowhere.
+func worksThere(pid int, dir string, want os.FileInfo) (bool, error) {
+	path := fmt.Sprintf("/proc/%d/cwd", pid)
+	if want == nil {
+		name, err := os.Readlink(path)
+		return err == nil && strings.TrimSuffix(name, " (deleted)") == dir, err
 	}
-	return strings.TrimSuffix(dir, " (deleted)")
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(there, want), err
+}
+
+// userOf is the process's effective user id, -1 for one that is gone.
+func userOf(pid int) int {
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	if err != nil {
+		return -1
+	}
+	return int(info.Sys().(*syscall.Stat_t).Uid)
+}
+
+// pidInside is the number the process has for itself, in a container's own
+// count: what it writes into its lock file.
+func pidInside(pid int) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return pid
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if numbers, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			if fields := strings.Fields(numbers); len(fields) > 0 {
+				if inside, err := strconv.Atoi(fields[len(fields)-1]); err == nil {
+					return inside
+				}
+			}
+		}
+	}
+	return pid
 }
 
 // isPostgres is whether the process runs the program postgres.
@@ -78,7 +129,7 @@ func openProcess(pid int, dir string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pidfd of process %d: %w", pid, err)
 	}
-	if workingDirectory(pid) != dir {
+	if !worksIn(pid, dir) {
 		_ = unix.Close(fd)
 		return nil, nil
 	}

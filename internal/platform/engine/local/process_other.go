@@ -57,6 +57,20 @@ func workingDirectory(pid int) string {
 	return ""
 }
 
+func worksIn(pid int, dir string) bool { return workingDirectory(pid) == dir }
+
+func isHidden(int) bool { return false }
+
+func userOf(pid int) int {
+	uid, err := strconv.Atoi(strings.TrimSpace(ps(pid, "uid=")))
+	if err != nil {
+		return -1
+	}
+	return uid
+}
+
+func pidInside(pid int) int { return pid }
+
 func isPostgres(pid int) bool {
 	name := filepath.Base(strings.TrimSpace(ps(pid, "comm=")))
 	return strings.HasPrefix(name, "postgres") || strings.HasPrefix(name, "postmaster")
@@ -75,7 +89,7 @@ func ps(pid int, column string) string {
 func isZombie(pid int) bool { return strings.HasPrefix(strings.TrimSpace(ps(pid, "stat=")), "Z") }
 
 func openProcess(pid int, dir string) (*process, error) {
-	if workingDirectory(pid) != dir {
+	if !worksIn(pid, dir) {
 		return nil, nil
 	}
 	return &process{pid: pid, dir: dir}, nil

@@ -157,7 +157,7 @@ func (e *Engine) awaitReady(ctx context.Context, id int64, c cluster, pid int, e
 	defer ticker.Stop()
 	for {
 		lock, ok := readLockFile(c.path("postmaster.pid"))
-		if ok && lock.pid == pid && lock.status == "ready" {
+		if ok && lock.status == "ready" && (lock.pid == pid || ended == nil && e.postmaster(c) == pid) {
 			return nil
 		}
 		gone := time.Now().After(deadline)
