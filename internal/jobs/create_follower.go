@@ -103,6 +103,9 @@ func (m *followerMaker) copyLeader(ctx context.Context) error {
 		m.Detail("%s was made already", m.it.Database.Name)
 		return nil
 	}
+	if err := m.j.revive(ctx, m.Epoch, m.leader); err != nil {
+		return err
+	}
 	if err := m.j.Engine.Copy(ctx, m.Epoch, m.it.Server, m.leader.Server, m.it.slot()); err != nil {
 		return err
 	}
@@ -136,12 +139,16 @@ func (m *followerMaker) startFollower(ctx context.Context) error {
 		return err
 	}
 	m.Detail("It streams from port %d", m.leader.Server.Port)
-	return m.InTx(ctx, func(tx pgx.Tx) error {
+	err := m.InTx(ctx, func(tx pgx.Tx) error {
 		if err := db.SetServerLeader(ctx, tx, m.it.Server.ID, &m.leader.Server.ID); err != nil {
 			return err
 		}
 		return db.SetServerState(ctx, tx, m.it.Server.ID, platform.ServerRunning)
 	})
+	if err == nil {
+		m.it.State = platform.ServerRunning
+	}
+	return err
 }
 
 func (m *followerMaker) attach(ctx context.Context) error {
@@ -190,6 +197,11 @@ type gap struct {
 // gap asks both servers how far apart they are now.
 func (m *followerMaker) gap(ctx context.Context) (gap, error) {
 	var g gap
+	for _, p := range []place{m.leader, m.it} {
+		if err := m.j.revive(ctx, m.Epoch, p); err != nil {
+			return g, err
+		}
+	}
 	err := m.j.withConn(ctx, m.leader, func(leader *pgx.Conn) error {
 		return m.j.withConn(ctx, m.it, func(follower *pgx.Conn) error {
 			at, err := postgres.LeaderPosition(ctx, leader)

@@ -35,6 +35,7 @@ type house struct {
 	deadline   time.Duration                 // of the switch; 30 s when zero
 	wrap       func(jobs.Engine) jobs.Engine // puts something between the jobs and the engine
 	ownControl bool                          // the control database is a cluster of the house's own
+	durable    bool                          // the app's writers all wait for the disk: where a test kills a leader
 	quiet      bool                          // nothing is run here: a worker process does it
 	scaled     bool                          // the app has the formation of these tests
 }

@@ -33,7 +33,7 @@ func (h *house) openBook() *book {
 	if err := ledger.Setup(h.t.Context(), url); err != nil {
 		h.t.Fatal(err)
 	}
-	b.writers = ledger.Start(context.WithoutCancel(h.t.Context()), b.source, 3, ledger.Options{Pace: 2 * time.Millisecond})
+	b.writers = ledger.Start(context.WithoutCancel(h.t.Context()), b.source, 3, ledger.Options{Pace: 2 * time.Millisecond, AllSynchronous: h.durable})
 	b.mustWrite("before")
 	return b
 }

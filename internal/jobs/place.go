@@ -68,6 +68,17 @@ func (j *Jobs) connect(ctx context.Context, p place) (*pgx.Conn, error) {
 	return conn, nil
 }
 
+// revive starts a server that should run and does not, for an operation that
+// has claimed it or cannot go on without it.
+func (j *Jobs) revive(ctx context.Context, epoch int64, p place) error {
+	status, err := j.Engine.Status(ctx, p.Server)
+	if err != nil || status.Running || !status.Exists || p.State != platform.ServerRunning {
+		return err
+	}
+	j.Log.Warn("a server that an operation needs has ended and is started", "server", p.Server.ID)
+	return j.Engine.Start(ctx, epoch, p.Server)
+}
+
 // withConn runs fn on an admin connection to the place's database.
 func (j *Jobs) withConn(ctx context.Context, p place, fn func(*pgx.Conn) error) error {
 	conn, err := j.connect(ctx, p)

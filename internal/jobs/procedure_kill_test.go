@@ -27,12 +27,21 @@ func TestEveryOtherProcedureGoesOnWhereverItIsKilled(t *testing.T) {
 		pick = func(life int, points []point) []point { return points[life%len(points):][:1] }
 	}
 	var before *platform.Database
+	lived := map[platform.OperationKind]bool{platform.FollowerChangeover: true} // has a loop of its own
 	for life := range lives {
-		now := h.life(func(kind platform.OperationKind) []point { return pick(life, pointsOf(kind)) })
+		now := h.life(func(kind platform.OperationKind) []point {
+			lived[kind] = true
+			return pick(life, pointsOf(kind))
+		})
 		if before != nil {
 			h.destroyed(*before)
 		}
 		before = &now
+	}
+	for kind := range jobs.Procedures() {
+		if !lived[kind] {
+			t.Errorf("%s was never killed", kind)
+		}
 	}
 }
 
@@ -86,7 +95,18 @@ func (h *house) life(points func(platform.OperationKind) []point) platform.Datab
 	h.killed(points(platform.DestroyDatabase), func() (platform.Operation, error) {
 		return h.jobs.StartDestroy(ctx, actor, leader.ID, h.app.Name)
 	})
-	return fork
+
+	next := h.follower(fork, "standard-0")
+	op, err = h.jobs.StartChangeover(ctx, actor, jobs.Changeover{LeaderID: fork.ID, FollowerID: &next.ID, ConfirmedJobs: true})
+	h.ended(op, err, platform.OperationCompleted)
+	h.killed(points(platform.SeparateDatabase), func() (platform.Operation, error) {
+		return h.jobs.StartSeparate(ctx, actor, fork.ID, h.app.Name)
+	})
+	if err := h.write(fork); err != nil {
+		h.t.Fatalf("a separated fork takes no writes: %v", err)
+	}
+	h.destroyed(fork)
+	return h.database(next.ID)
 }
 
 // killed runs an operation that dies at the points, and checks that the house is in order.

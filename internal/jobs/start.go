@@ -225,7 +225,10 @@ func (j *Jobs) canDestroy(ctx context.Context, d platform.Database) error {
 	if err != nil {
 		return err
 	}
-	if len(followers) > 0 {
+	if len(followers) == 1 {
+		return platform.Conflict("%s has a follower, %s. Unfollow or destroy it first.", d.Name, followers[0].Name)
+	}
+	if len(followers) > 1 {
 		return platform.Conflict("%s has %d followers, the first of them %s. Unfollow or destroy them first.", d.Name, len(followers), followers[0].Name)
 	}
 	attachments, err := db.AttachmentsOfDatabase(ctx, j.Pool, d.ID)

@@ -59,10 +59,15 @@ func (c *changeover) markOldFenced(ctx context.Context) error {
 	return c.j.Engine.Fence(ctx, c.Epoch, c.old.Server)
 }
 
-// candidateConn is the admin connection to the candidate, kept open.
+// candidateConn is the admin connection to the candidate, kept open. A candidate
+// that crashed is started: it is claimed, so nobody else does, and after the
+// point of no return there is no way but on.
 func (c *changeover) candidateConn(ctx context.Context) (*pgx.Conn, error) {
 	if c.candidate != nil && !c.candidate.IsClosed() {
 		return c.candidate, nil
+	}
+	if err := c.j.revive(ctx, c.Epoch, c.it); err != nil {
+		return nil, err
 	}
 	conn, err := c.j.connect(ctx, c.it)
 	c.candidate = conn

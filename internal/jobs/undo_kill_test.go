@@ -33,11 +33,28 @@ func TestChangeoverIsPutBackWhereverItsUndoIsKilled(t *testing.T) {
 			c.FollowerID = &follower.ID
 		}
 		h.makeForkReady(leader)
-		leader = h.putBackThenRetried(c, points)
+		leader, _ = h.putBackThenRetried(c, points)
 	}
 }
 
-func (h *house) putBackThenRetried(c jobs.Changeover, points []point) platform.Database {
+// A follower that does not get there within the deadline costs the app the
+// deadline and not much more.
+func TestWritesAreRefusedForTheDeadlineAndNoLonger(t *testing.T) {
+	t.Parallel()
+	const deadline = time.Second
+	h := newHouse(t, withDeadline(deadline))
+	h.scale()
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	_, refused := h.putBackThenRetried(jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true}, nil)
+	if refused < deadline || refused > deadline+2*time.Second {
+		t.Errorf("writes were refused for %s with a deadline of %s", refused, deadline)
+	}
+}
+
+// putBackThenRetried runs a changeover whose candidate's replay is paused, so
+// that it is put back, killed at the points; then once more without either.
+func (h *house) putBackThenRetried(c jobs.Changeover, points []point) (leader platform.Database, refused time.Duration) {
 	h.t.Helper()
 	old := h.database(c.LeaderID)
 	h.exec(old, `create unlogged table if not exists cart (n int)`)
@@ -80,15 +97,19 @@ func (h *house) putBackThenRetried(c jobs.Changeover, points []point) platform.D
 	if err != nil || !strings.Contains(notice, op.Reason) {
 		h.t.Errorf("the notice does not say why: %q (%v)", notice, err)
 	}
-	refused := b.writers.Between(time.Now().Add(-time.Minute), time.Now()).LongestRefusal
+	refused = b.writers.Between(time.Now().Add(-time.Minute), time.Now()).LongestRefusal
+	facts, err := db.ChangeoverOf(h.t.Context(), h.pool, op.ID)
+	if err != nil || len(points) == 0 && (facts.OutageMS == nil || *facts.OutageMS < 1000) {
+		h.t.Errorf("the page does not tell how long writes were refused: %v (%v)", facts.OutageMS, err)
+	}
 	op, err = h.jobs.Retry(h.t.Context(), op.ID)
 	op = h.ended(op, err, platform.OperationCompleted)
 	b.close("after the retry")
-	leader := h.tookOver(op)
+	leader = h.tookOver(op)
 	h.destroyed(old)
 	h.inOrder("after the old leader was destroyed")
 	h.t.Logf("killed %v: writes refused for %s, longest pause %s", points, refused.Round(time.Millisecond), k.longest.Round(time.Millisecond))
-	return leader
+	return leader, refused
 }
 
 // exec runs a statement as the admin.

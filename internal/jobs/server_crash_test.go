@@ -1,0 +1,137 @@
+package jobs_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"changeover/bench/ledger"
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/internal/platform/platformtest"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A leader's postmaster is killed outside of any operation: it comes back by
+// itself, without a commit missing, and its follower streams again.
+func TestKilledLeaderComesBackByItself(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	h.follower(leader, "standard-0")
+	url := h.urlOf(leader.ID)
+	if err := ledger.Setup(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	w := ledger.Start(context.WithoutCancel(t.Context()), ledger.Fixed(url), 2, ledger.Options{AllSynchronous: true})
+	mustCommit(h, w)
+	status, err := h.engine.Status(t.Context(), h.serverOf(leader))
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	if err := syscall.Kill(status.PID, syscall.SIGKILL); err != nil { // the postmaster alone: its backends go on for a while
+		t.Fatal(err)
+	}
+	platformtest.Await(t, "another postmaster", func() (bool, error) {
+		now, err := h.engine.Status(t.Context(), h.serverOf(leader))
+		return now.Running && now.PID != status.PID, err
+	})
+	mustCommit(h, w)
+	back := time.Since(killed)
+	if back > resumesWithin {
+		t.Errorf("the leader was away for %s", back)
+	}
+	w.Stop()
+	if audit, err := w.Verify(t.Context(), url); err != nil || !audit.Sound() {
+		t.Errorf("%+v %v", audit, err)
+	}
+	h.inOrder("after the crash")
+	t.Logf("it wrote again %s after the kill", back.Round(time.Millisecond))
+}
+
+// While a stranger has its port a crashed server stays down; it never takes
+// another one, and comes back when the stranger goes.
+func TestCrashedServerWaitsForItsPort(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	server := h.serverOf(leader)
+	h.close() // nobody starts it while the port changes hands
+	h.kill9(leader)
+	address := net.JoinHostPort(h.engine.Host(), strconv.Itoa(server.Port))
+	var stranger net.Listener
+	platformtest.Await(t, "the free port", func() (bool, error) {
+		var err error
+		stranger, err = net.Listen("tcp", address)
+		return err == nil, nil
+	})
+	h.open()
+	looked := time.Now()
+	platformtest.Await(t, "a look at the server", func() (bool, error) { // keep_running has taken an epoch for its start
+		var last int64
+		err := h.pool.QueryRow(t.Context(), `select last_value from epochs`).Scan(&last)
+		return last > 1 && time.Since(looked) > time.Second, err
+	})
+	if status, err := h.engine.Status(t.Context(), server); err != nil || status.Running {
+		t.Errorf("it runs although its port is a stranger's: %+v %v", status, err)
+	}
+	_ = stranger.Close()
+	h.inOrder("after the stranger went")
+	if now := h.serverOf(leader); now.Port != server.Port {
+		t.Errorf("port %d became %d", server.Port, now.Port)
+	}
+	if err := h.write(leader); err != nil {
+		t.Error(err)
+	}
+}
+
+// The machine goes down under a fenced server: it comes back in recovery,
+// whichever of its two marks is left.
+func TestFencedServerComesBackInRecovery(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	op, err := h.jobs.StartFence(t.Context(), actor, leader.ID, h.app.Name)
+	h.ended(op, err, platform.OperationCompleted)
+	file := filepath.Join(h.engine.Home, "servers", strconv.FormatInt(h.serverOf(leader).ID, 10), "data", "standby.signal")
+	for name, lose := range map[string]func() error{
+		"both marks are there": func() error { return nil },
+		"the file is lost":     func() error { return os.Remove(file) },
+		"the control database's mark is lost": func() error {
+			return db.SetServerFenced(t.Context(), h.pool, h.serverOf(leader).ID, false)
+		},
+	} {
+		h.close()
+		h.kill9(leader)
+		if err := lose(); err != nil {
+			t.Fatal(err)
+		}
+		h.open()
+		platformtest.Await(t, "the server", func() (bool, error) {
+			conn, err := pgx.ConnectConfig(t.Context(), h.engine.Admin(h.serverOf(leader), "postgres"))
+			if err != nil {
+				return false, nil
+			}
+			defer func() { _ = conn.Close(t.Context()) }()
+			var inRecovery bool
+			if err := conn.QueryRow(t.Context(), `select pg_is_in_recovery()`).Scan(&inRecovery); err != nil || !inRecovery {
+				t.Errorf("%s: in recovery: %t (%v)", name, inRecovery, err)
+			}
+			return true, nil
+		})
+		if err := h.write(leader); err == nil {
+			t.Errorf("%s: a fenced server takes writes after a crash", name)
+		}
+		if err := db.SetServerFenced(t.Context(), h.pool, h.serverOf(leader).ID, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.inOrderBut("after the crashes", "DATABASE_URLs that take no writes")
+}
