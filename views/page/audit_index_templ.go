@@ -74,7 +74,7 @@ func AuditIndex(f layout.Frame, v AuditIndexView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<header class=\"page-head\"><div><h1>Audit</h1><p class=\"headline\"><span>Every change: who, when, from where, and how it ended.</span></p></div></header><div class=\"filter-bar\"><form class=\"filter\" method=\"get\" action=\"/audit\" role=\"search\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<header class=\"page-head\"><div><h1>Audit</h1><p class=\"headline\"><span>Every change: who, when, from where, and how it ended.</span></p></div></header><div class=\"filter-bar\"><form class=\"filter\" method=\"get\" action=\"/audit\" role=\"search\" aria-label=\"This list\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

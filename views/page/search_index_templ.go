@@ -73,7 +73,7 @@ func Search(f layout.Frame, v SearchView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</span></p></div></header><form class=\"inline-form search-page\" method=\"get\" action=\"/search\" role=\"search\"><div class=\"field\"><label for=\"q\">Apps, databases, plans</label> <input id=\"q\" name=\"q\" type=\"search\" value=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</span></p></div></header><form class=\"inline-form search-page\" method=\"get\" action=\"/search\" role=\"search\" aria-label=\"Search again\"><div class=\"field\"><label for=\"q\">Apps, databases, plans</label> <input id=\"q\" name=\"q\" type=\"search\" value=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
