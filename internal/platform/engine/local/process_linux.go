@@ -1,7 +1,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -159,16 +158,6 @@ func (p *process) gone(d time.Duration) bool {
 			return false
 		}
 	}
-}
-
-// wait returns when the process is gone, or with the context's error.
-func (p *process) wait(ctx context.Context) error {
-	for !p.gone(10 * time.Millisecond) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	return nil
 }
 
 // syncTree writes everything of the filesystem that dir is on to the disk.

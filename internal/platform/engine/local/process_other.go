@@ -3,7 +3,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -115,15 +114,6 @@ func (p *process) gone(d time.Duration) bool {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-func (p *process) wait(ctx context.Context) error {
-	for !p.gone(10 * time.Millisecond) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	return nil
 }
 
 func syncTree(string) error {
