@@ -60,7 +60,7 @@ func (a *app) showApp(c echo.Context, app platform.App, p appPage) error {
 			view.ConfigVars[i].Editing = v.Attachment == ""
 		}
 	}
-	f, err := a.frame(c, app.Name, layout.NavApps)
+	f, err := a.frame(c, app.Name, layout.NavApps, db.LiveApp(app.ID))
 	if err != nil {
 		return err
 	}

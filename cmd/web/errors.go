@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 
 	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/page"
 
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
 	"github.com/labstack/echo/v4"
 )
 
@@ -55,6 +59,8 @@ func failureOf(err error, reference string) failure {
 		return f
 	case errors.As(err, &routed) && routed.Code < 500:
 		return routedFailure(routed.Code)
+	case controlAway(err):
+		return failure{Status: http.StatusServiceUnavailable, Message: "The control database does not answer. The databases go on without it; try again in a few seconds."}
 	case errors.Is(err, context.DeadlineExceeded):
 		return failure{Status: http.StatusServiceUnavailable, Message: "The answer took longer than this page waits for. Try again in a few seconds."}
 	}
@@ -62,6 +68,14 @@ func failureOf(err error, reference string) failure {
 }
 
 const internalMessage = "This is a fault in Changeover, and the databases are not affected by it. Give the reference to whoever runs Changeover: the log has the details under it."
+
+// controlAway is whether a question failed because its connection did.
+func controlAway(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) && !network.Timeout() || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, puddle.ErrClosedPool) || pgconn.SafeToRetry(err)
+}
 
 // routedFailure is an answer of the router itself.
 func routedFailure(status int) failure {

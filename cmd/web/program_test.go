@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,6 +116,25 @@ func (p *running) run(args ...string) string {
 		p.t.Fatalf("changeover %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// api posts a form as a program with a token does.
+func (p *running) api(token, path, form string) {
+	p.t.Helper()
+	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.url+path, strings.NewReader(form))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if body, _ := io.ReadAll(answer.Body); answer.StatusCode >= 300 {
+		p.t.Fatalf("POST %s: %d %s", path, answer.StatusCode, body)
+	}
 }
 
 // stop ends the program as a service manager does.

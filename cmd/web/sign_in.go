@@ -35,7 +35,20 @@ func (a *app) signInCreate(c echo.Context) error {
 	if err != nil {
 		return a.refusedForm(c, err, func(form component.Form) error { return a.showSignIn(c, form) })
 	}
-	return seeOther(c, localPath(c.FormValue("next")))
+	return seeOther(c, localPath(nextOf(c)))
+}
+
+// nextOf is the page that was asked for before signing in: it stands in the
+// address of the sign-in page, from which the form came.
+func nextOf(c echo.Context) string {
+	if next := c.FormValue("next"); next != "" {
+		return next
+	}
+	u, err := url.Parse(c.Request().Referer())
+	if err != nil || u.Host != c.Request().Host {
+		return ""
+	}
+	return u.Query().Get("next")
 }
 
 func (a *app) signInWithPassword(c echo.Context, email, password string) error {
