@@ -101,7 +101,15 @@
       morphStyle: "outerHTML",
       ignoreActiveValue: true,
       callbacks: {
-        beforeNodeMorphed: (a) => !(a.nodeType === 1 && a.hasAttribute("data-keep") && a.dataset.plot === undefined),
+        beforeNodeMorphed: (a, b) => {
+          if (a.nodeType !== 1 || !a.hasAttribute("data-keep")) return true;
+          // What a script has drawn stays; it is told of the new data.
+          if (b.dataset && b.dataset.plot && b.dataset.plot !== a.dataset.plot) {
+            a.dataset.plot = b.dataset.plot;
+            a.dispatchEvent(new Event("changeover:data"));
+          }
+          return false;
+        },
         beforeAttributeUpdated: (name, el) => {
           if (name === "open" && el.tagName === "DETAILS") return false;
           if (name === "hidden" && el.id === "reconnecting") return false;
@@ -109,12 +117,30 @@
           // Fragments are the same for everybody, so their forms carry no token.
           if (name === "value" && el.name === "csrf_token") return false;
           if (name === "style" || name === "data-typed") return false;
-          if (el.hasAttribute("data-keep")) return false;
           return true;
         },
       },
     });
     document.dispatchEvent(new Event("changeover:morphed"));
+    drawPlot();
+  }
+
+  // The plot's scripts are fetched only where a plot is, also when it came later.
+  const loaded = {};
+  const load = (src) => loaded[src] ??= new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = src;
+    script.onload = done;
+    script.onerror = failed;
+    document.head.append(script);
+  });
+  async function drawPlot() {
+    const figure = document.getElementById("lag-figure");
+    if (!figure || figure.dataset.drawn) return;
+    figure.dataset.drawn = "1";
+    await load(figure.dataset.library);
+    await load(figure.dataset.script);
+    window.changeover.plot(figure);
   }
 
   const parse = (html) => new DOMParser().parseFromString(html, "text/html");
@@ -239,4 +265,5 @@
   });
 
   window.changeover = { morph, take, page, localise, serverNow, setServerNow: (ms) => { skew = Date.now() - ms; } };
+  drawPlot();
 })();

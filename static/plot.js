@@ -1,10 +1,8 @@
-// The lag plot: uPlot is fetched only on a page that has one. New samples come
-// with the live region "lag-now" and are appended to the lines.
+// The lag plot, drawn by uPlot. New samples come with the live region "lag-now"
+// and are appended to the lines.
 "use strict";
-(() => {
-  const figure = document.getElementById("lag-figure");
-  if (!figure) return;
-  const data = JSON.parse(figure.dataset.plot);
+window.changeover.plot = (figure) => {
+  let data = JSON.parse(figure.dataset.plot);
   const token = (name) => {
     const probe = document.createElement("span");
     probe.style.color = `var(--${name})`;
@@ -117,13 +115,16 @@
     plot.setData(aligned());
   }
 
-  const script = document.createElement("script");
-  script.src = figure.dataset.script;
-  script.onload = () => {
-    draw();
-    new ResizeObserver(() => { if (plot && figure.clientWidth) plot.setSize({ width: figure.clientWidth, height: 216 }); }).observe(figure);
-    document.addEventListener("changeover:morphed", append);
-    document.addEventListener("changeover:theme", draw);
-  };
-  document.head.append(script);
-})();
+  draw();
+  const sizes = new ResizeObserver(() => { if (plot && figure.clientWidth) plot.setSize({ width: figure.clientWidth, height: 216 }); });
+  sizes.observe(figure);
+  // A figure that was taken out of the page listens no longer.
+  const alive = new AbortController();
+  const on = (target, name, act) => target.addEventListener(name, () => {
+    if (figure.isConnected) act();
+    else { alive.abort(); sizes.disconnect(); }
+  }, { signal: alive.signal });
+  on(document, "changeover:morphed", append);
+  on(document, "changeover:theme", draw);
+  on(figure, "changeover:data", () => { data = JSON.parse(figure.dataset.plot); draw(); });
+};
