@@ -111,7 +111,7 @@ func TestFormsNeedTheirToken(t *testing.T) {
 }
 
 // apiRequest is a request of a program.
-func apiRequest(t *testing.T, s *site, method, path, token, body string) (int, string) {
+func apiRequest(t testing.TB, s *site, method, path, token, body string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
 	if err != nil {
@@ -138,7 +138,7 @@ func apiRequest(t *testing.T, s *site, method, path, token, body string) (int, s
 	return answer.StatusCode, string(text)
 }
 
-func (s *site) token(t *testing.T) string {
+func (s *site) token(t testing.TB) string {
 	t.Helper()
 	user, err := db.CreateUser(t.Context(), s.pool, "program@example.com", true)
 	if err != nil {

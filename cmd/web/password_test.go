@@ -11,7 +11,7 @@ import (
 )
 
 // cheapPasswords hashes in no time; the tests of costs use the standard ones.
-func cheapPasswords(t *testing.T) *passwords {
+func cheapPasswords(t testing.TB) *passwords {
 	t.Helper()
 	p, err := newPasswords(passwordCost{memory: 64, passes: 1, lanes: 1}, 4)
 	if err != nil {

@@ -52,12 +52,12 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-func newSite(t *testing.T, env map[string]string) *site {
+func newSite(t testing.TB, env map[string]string) *site {
 	t.Helper()
 	return newSiteOn(t, env, dbtest.New(t))
 }
 
-func newSiteOn(t *testing.T, env map[string]string, pool *pgxpool.Pool) *site {
+func newSiteOn(t testing.TB, env map[string]string, pool *pgxpool.Pool) *site {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,7 +107,7 @@ func newSiteOn(t *testing.T, env map[string]string, pool *pgxpool.Pool) *site {
 
 // newHome is a state directory that PostgreSQL's user can enter; t.TempDir's
 // parent shuts everybody out.
-func newHome(t *testing.T) string {
+func newHome(t testing.TB) string {
 	t.Helper()
 	home, err := os.MkdirTemp("", "changeover-web-")
 	if err != nil {
@@ -122,7 +122,7 @@ func newHome(t *testing.T) string {
 
 // visit is one browser: cookies, and the page it looks at.
 type visit struct {
-	t      *testing.T
+	t      testing.TB
 	base   string // the program's address
 	client *http.Client
 	status int
@@ -132,9 +132,9 @@ type visit struct {
 	page   *goquery.Document
 }
 
-func (s *site) visit(t *testing.T) *visit { t.Helper(); return newVisit(t, s.url) }
+func (s *site) visit(t testing.TB) *visit { t.Helper(); return newVisit(t, s.url) }
 
-func newVisit(t *testing.T, base string) *visit {
+func newVisit(t testing.TB, base string) *visit {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -146,7 +146,7 @@ func newVisit(t *testing.T, base string) *visit {
 const testPassword = "four unrelated words do"
 
 // signedIn is a browser of a fresh user.
-func (s *site) signedIn(t *testing.T, email string) *visit {
+func (s *site) signedIn(t testing.TB, email string) *visit {
 	t.Helper()
 	user, err := db.CreateUser(t.Context(), s.pool, email, true)
 	if err != nil {
