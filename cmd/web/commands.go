@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -81,8 +84,26 @@ func signInLinkCommand(ctx context.Context, cfg config, args []string, stdout, s
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(stdout, signInLink(cfg, token))
+	_, err = fmt.Fprintln(stdout, signInLink(whereItRuns(cfg), token))
 	return err
+}
+
+// whereItRuns is cfg with the address of the program that runs on this state
+// directory, which may have been given another one than this command.
+func whereItRuns(cfg config) config {
+	text, err := os.ReadFile(filepath.Join(cfg.Home, "lock"))
+	if err != nil {
+		return cfg
+	}
+	pid, address, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+	n, err := strconv.Atoi(pid)
+	if err != nil || syscall.Kill(n, 0) != nil {
+		return cfg
+	}
+	if u, err := readURL(address, cfg.Addr); err == nil && address != "" {
+		cfg.URL = u
+	}
+	return cfg
 }
 
 // userNamed is the user of that address; whoever may run this command may also

@@ -49,8 +49,13 @@ func (a *app) databaseNotes(ctx context.Context, row db.DatabaseListRow, attachm
 				component.Link{Text: "Destroy it", URL: databasePath(d.Name) + "/destroy"})
 		}
 	}
-	if row.Reading.Known && !row.Reading.Answers && d.State != platform.DatabaseCreating && d.State != platform.DatabaseDestroyed && row.Operation == nil {
-		add(component.Status{Tone: component.ToneBad, Word: "Does not answer", Note: or(row.Reading.Problem, "Its server does not take connections.")}, component.Link{})
+	if row.Reading.Known && d.State != platform.DatabaseCreating && d.State != platform.DatabaseDestroyed && row.Operation == nil {
+		switch {
+		case !row.Reading.Answers:
+			add(component.Status{Tone: component.ToneBad, Word: "Does not answer", Note: or(row.Reading.Problem, "Its server does not take connections.")}, component.Link{})
+		case row.Reading.Problem != "":
+			add(component.Status{Tone: component.ToneWarn, Word: "To look at", Note: row.Reading.Problem}, component.Link{})
+		}
 	}
 	if d.State == platform.DatabaseDestroyed {
 		add(component.Status{Tone: component.ToneOff, Word: "Destroyed", Note: "Its data is gone and it costs nothing any more. Its history stays."}, component.Link{})
@@ -87,6 +92,9 @@ func dangerItems(row db.DatabaseListRow, attachments []platform.Attachment) []pa
 				item.Refusal = "Another database has taken its place. Two leaders would write past each other."
 			}
 			items = append(items, item)
+			if d.ReplacedByID != nil {
+				items = append(items, page.DangerItem{Title: "Make a separate fork", Text: "Makes it a writable database of its own, attached to no app.", Button: "Separate…", URL: path + "/separate", Refusal: busy, TestID: "separate"})
+			}
 		} else {
 			items = append(items, page.DangerItem{Title: "Fence", Text: "Makes it refuse every write, for certain. Readers and its followers go on.", Button: "Fence…", URL: path + "/fence", Refusal: busy, TestID: "fence"})
 		}

@@ -186,6 +186,9 @@ func TestAPI(t *testing.T) {
 			t.Errorf("%s %s: not JSON: %s", c.method, c.path, body)
 		}
 	}
+	if status, body := apiRequest(t, s, "GET", "/metrics", token, ""); status != 200 || !strings.Contains(body, `changeover_databases{state="creating"} 1`) {
+		t.Errorf("metrics: %d %s", status, body)
+	}
 	for _, wrong := range []string{"", "x", token + "x"} {
 		if status, _ := apiRequest(t, s, "GET", "/databases", wrong, ""); status != 401 {
 			t.Errorf("token %q: %d", wrong, status)

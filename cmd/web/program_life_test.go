@@ -120,7 +120,11 @@ func TestProgramsLife(t *testing.T) {
 	})
 	t.Run("stop and start again", func(t *testing.T) {
 		v := newVisit(t, p.url)
+		p.env = append(p.env, "CHANGEOVER_ADDR=") // the command finds out where the program runs
 		link := p.run("sign-in-link")
+		if !strings.HasPrefix(link, p.url+"/sign-in/") {
+			t.Fatalf("the link is %s, the program runs at %s", link, p.url)
+		}
 		v.get(strings.TrimPrefix(link, p.url))
 		v.submit(strings.TrimPrefix(link, p.url), "password", testPassword, "password_again", testPassword)
 		v.want(200, "/databases")
@@ -253,6 +257,9 @@ func TestJourneyWithoutJavaScript(t *testing.T) {
 	// Fenced for good: unfencing is refused, destroying asks for the app's name.
 	v.get(leader + "/unfence")
 	v.wantText("has taken its place")
+	v.get(leader + "/separate")
+	v.submit(leader+"/separate", "confirm", "sushi")
+	reload(leader, "status", "Available")
 	v.get(leader + "/destroy")
 	v.submit(leader+"/destroy", "confirm", "wrong")
 	v.want(422, leader+"/destroy")

@@ -59,6 +59,8 @@ func (a *app) routes() []route {
 		{post, "/databases/:database/fence", a.fenceStart, user, "fence", "", true},
 		{get, "/databases/:database/unfence", a.unfenceConfirm, user, "", "", false},
 		{post, "/databases/:database/unfence", a.unfenceStart, user, "unfence", "", true},
+		{get, "/databases/:database/separate", a.separateConfirm, user, "", "", false},
+		{post, "/databases/:database/separate", a.separateStart, user, "make a separate fork", "", true},
 		{get, "/databases/:database/destroy", a.destroyConfirm, user, "", "", false},
 		{post, "/databases/:database/destroy", a.destroyStart, user, "destroy database", "", true},
 		{get, "/databases/:database/activity", a.activityShow, user, "", "", false},
@@ -101,6 +103,7 @@ func (a *app) routes() []route {
 		{get, "/live", a.liveSocket, user, "", "", false},
 		{get, "/healthz", a.healthz, public, "", "", false},
 		{get, "/readyz", a.readyz, public, "", "", false},
+		{get, "/metrics", a.metrics, user, "", "", false},
 		{get, "/static/*", a.staticFile, public, "", "", false},
 	}
 }

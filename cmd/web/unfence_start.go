@@ -20,7 +20,7 @@ func unfenceAct() act {
 			case d.State != platform.DatabaseFenced:
 				return "It is not fenced.", component.Link{}
 			case d.ReplacedByID != nil:
-				return "Another database has taken its place. Two leaders would write past each other, so it stays fenced.", component.Link{}
+				return "Another database has taken its place. Two leaders would write past each other, so it stays fenced.", component.Link{Text: "Make a separate fork of it", URL: databasePath(d.Name) + "/separate"}
 			}
 			return "", component.Link{}
 		},
