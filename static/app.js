@@ -235,7 +235,10 @@
     const form = event.target.form;
     if (!form || form.dataset.choose === undefined) return;
     const mine = ++choosing;
-    const url = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+    const chosen = new URLSearchParams(new FormData(form));
+    // Another plan asks anew for what was chosen for the one before.
+    if (event.target.dataset.resets) chosen.delete(event.target.dataset.resets);
+    const url = `${form.action}?${chosen}`;
     const { answer, doc } = await page(url);
     if (mine !== choosing) return;
     if (!answer.ok) { location.assign(url); return; }

@@ -112,7 +112,8 @@ func Plural(n int, word string) string {
 	return Number(int64(n)) + " " + word + "s"
 }
 
-// OfBytes is used and limit in the limit's unit: "38.4", "64 GB".
+// OfBytes is used and limit in the limit's unit: "38.4", "64 GB". What is far
+// below it keeps its own: "7.3 MB", "64 GB".
 func OfBytes(used, limit int64) (string, string) {
 	of := platform.Bytes(limit)
 	number, unit, _ := strings.Cut(of, " ")
@@ -122,7 +123,7 @@ func OfBytes(used, limit int64) (string, string) {
 	if value >= 100 || value == math.Trunc(value) {
 		digits = 0
 	} else if value < 0.1 {
-		digits = 2
+		return platform.Bytes(used), number + " " + unit
 	}
 	return strconv.FormatFloat(value, 'f', digits, 64), number + " " + unit
 }

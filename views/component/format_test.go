@@ -23,17 +23,23 @@ func TestFormats(t *testing.T) {
 	if used, of := OfBytes(38<<30+400<<20, 64<<30); used != "38.4" || of != "64 GB" {
 		t.Errorf("got %s of %s", used, of)
 	}
+	if used, of := OfBytes(7_700_000, 64<<30); used != "7.3 MB" || of != "64 GB" {
+		t.Errorf("got %s of %s", used, of)
+	}
 	if used, of := OfBytes(0, 1<<40); used != "0" || of != "1 TB" {
 		t.Errorf("got %s of %s", used, of)
 	}
 }
 
 func TestStripIsAsWideAsItsMilliseconds(t *testing.T) {
-	boxes := stripBoxes([]StripPart{{Name: "Fence", MS: 50}, {Name: "Check", MS: 0}, {Name: "Promote", MS: 50, NoReturn: true}})
-	if len(boxes) != 3 || boxes[1].width == "0%" || !boxes[1].low {
+	boxes, rows := stripBoxes([]StripPart{{Name: "Fence", MS: 90}, {Name: "Check that it is out of recovery", MS: 0}, {Name: "Promote it to DATABASE_URL", MS: 10, NoReturn: true}})
+	if rows != 2 || boxes[1].row == boxes[2].row {
+		t.Errorf("labels touch: %+v", boxes)
+	}
+	if len(boxes) != 3 || boxes[1].width == "0.00%" {
 		t.Errorf("a part of 0 ms cannot be seen: %+v", boxes)
 	}
-	if stripBoxes([]StripPart{{Name: "Fence"}}) != nil {
+	if boxes, _ := stripBoxes([]StripPart{{Name: "Fence"}}); boxes != nil {
 		t.Error("a strip without time is drawn")
 	}
 }
