@@ -297,10 +297,18 @@ func NextEpoch(ctx context.Context, q Querier) (int64, error) {
 	return value[int64](ctx, q, nil, `select nextval('epochs')`)
 }
 
-// UnclaimedServers are the servers that should run and that no open operation
-// holds, oldest first.
-func UnclaimedServers(ctx context.Context, q Querier) ([]platform.Server, error) {
-	return many[platform.Server](ctx, q, `select `+serverColumns+` from servers
-		where state = 'running' and destroyed_at is null
-		and not exists (select from operation_claims c where c.database_id = servers.database_id) order by id`)
+// ServerToRun is a server that should run.
+type ServerToRun struct {
+	platform.Server
+	// ClaimEpoch is the newest epoch of the operation that has claimed the
+	// server's database; nil where none has.
+	ClaimEpoch *int64
+}
+
+// ServersToRun are the servers that should run, oldest first; those that an
+// operation holds stopped are not among them.
+func ServersToRun(ctx context.Context, q Querier) ([]ServerToRun, error) {
+	return many[ServerToRun](ctx, q, `select `+serverColumns+`,
+			(select o.epoch from operation_claims c join operations o on o.id = c.operation_id where c.database_id = servers.database_id) as claim_epoch
+		from servers where state = 'running' and destroyed_at is null order by id`)
 }

@@ -161,16 +161,18 @@ func TestCancelAndRetry(t *testing.T) {
 	wantSentence(t, err, platform.KindNotFound, "", "no operation 99")
 }
 
-func TestUnclaimedServers(t *testing.T) {
+func TestServersToRun(t *testing.T) {
 	pool := dbtest.New(t)
 	ctx := t.Context()
 	app := dbtest.App(t, pool, "sushi")
 	free, held := dbtest.Database(t, pool, app.ID, 20000), dbtest.Database(t, pool, app.ID, 20001)
 	stopped := dbtest.Database(t, pool, app.ID, 20002)
 	noError(t, db.SetServerState(ctx, pool, *stopped.ServerID, platform.ServerStopped))
-	must(startOn(t, pool, held.ID, nil))(t)
-	if list := must(db.UnclaimedServers(ctx, pool))(t); len(list) != 1 || list[0].ID != *free.ServerID {
-		t.Errorf("unclaimed %+v", list)
+	op := must(startOn(t, pool, held.ID, nil))(t)
+	op = must(db.BeginAttempt(ctx, pool, op.ID))(t)
+	list := must(db.ServersToRun(ctx, pool))(t)
+	if len(list) != 2 || list[0].ID != *free.ServerID || list[0].ClaimEpoch != nil || list[1].ID != *held.ServerID || *list[1].ClaimEpoch != op.Epoch {
+		t.Errorf("to run %+v", list)
 	}
 }
 

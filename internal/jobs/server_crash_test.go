@@ -12,7 +12,9 @@ import (
 
 	"changeover/bench/ledger"
 	"changeover/internal/db"
+	"changeover/internal/jobs"
 	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
 	"changeover/internal/platform/platformtest"
 
 	"github.com/jackc/pgx/v5"
@@ -134,4 +136,50 @@ func TestFencedServerComesBackInRecovery(t *testing.T) {
 		}
 	}
 	h.inOrderBut("after the crashes", "DATABASE_URLs that take no writes")
+}
+
+// A process of the old leader crashes after the leader was marked as fenced: it
+// restarts itself, into recovery, and is put back to writing.
+func TestLeaderRestartsItselfBeforeTheFence(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.scale()
+	h.durable = true
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	b := h.openBook()
+	b.watchBoth(leader, follower)
+	for _, cancel := range []bool{true, false} {
+		id := make(chan int64, 1)
+		crash := newKiller([]point{{"after", "do", "prepare_switch"}})
+		h.setHook(func(when, what, step string) error {
+			if crash.hook(when, what, step) == nil {
+				return nil
+			}
+			pid := query[int](h, leader, `select pid from pg_stat_activity where backend_type = 'walwriter'`)
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+			platformtest.Await(t, "recovery", func() (bool, error) {
+				status, err := h.engine.Status(t.Context(), h.serverOf(leader))
+				return status.Control.State == engine.InArchiveRecovery, err
+			})
+			if cancel {
+				if err := h.jobs.Cancel(t.Context(), actor, <-id); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		})
+		op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+		id <- op.ID
+		op = h.ended(op, err, platform.OperationUndone)
+		h.setHook(nil)
+		h.putBack(op, leader, follower)
+		b.mustWrite("after it was put back")
+		if cancel != (op.Reason == "Cancelled by "+actor+".") {
+			t.Errorf("the reason is %q", op.Reason)
+		}
+	}
+	b.close("at the end")
 }

@@ -17,6 +17,15 @@ import (
 // prepareSwitch does all that the outage would otherwise have to wait for, and
 // marks the old leader: from here on, whoever starts it starts it in recovery.
 func (c *changeover) prepareSwitch(ctx context.Context) error {
+	status, err := c.j.Engine.Status(ctx, c.old.Server)
+	if err != nil {
+		return err
+	}
+	if !status.Running { // it crashed: the app gets it back first, whatever becomes of the switch
+		if err := c.openOldLeader(ctx); err != nil {
+			return err
+		}
+	}
 	if err := c.makeReady(ctx); err != nil {
 		return err
 	}
@@ -91,6 +100,9 @@ func (c *changeover) fenceWrites(ctx context.Context) error {
 	}
 	c.countEnded(ctx)
 	control, proof, err := c.j.Engine.StopForSwitch(ctx, c.Epoch, c.old.Server, c.it.slot())
+	if platform.KindOf(err) == platform.KindConflict {
+		return workflow.Abort("%s had crashed before it could be stopped, so the end of its WAL is not certain. It is started again; then retry the changeover.", c.old.Database.Name)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
 	"changeover/internal/platform/postgres"
 
 	"github.com/jackc/pgx/v5"
@@ -29,6 +30,13 @@ func (c *changeover) openOldLeader(ctx context.Context) error {
 	}
 	if !inRecovery {
 		return fmt.Errorf("%s has left recovery, so %s stays fenced; a person must look at both", c.it.Database.Name, c.old.Database.Name)
+	}
+	if status.Running && status.StandbySignal && status.Control.State != engine.InProduction {
+		// One of its processes crashed after the mark was set, so it restarted
+		// itself into recovery, and only another start takes it out of there.
+		if err := c.j.Engine.Stop(ctx, c.Epoch, c.old.Server); err != nil {
+			return err
+		}
 	}
 	if err := c.j.Engine.Unfence(ctx, c.Epoch, c.old.Server); err != nil {
 		return err

@@ -151,8 +151,32 @@ func (e *Engine) spawnCopy(ctx context.Context, c, leader cluster, slot string) 
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("copy into %s: %w", c.name, err)
 	}
-	go func() { _ = cmd.Wait() }() // reaped; the exit code is in the file
-	return nil
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // reaped; the exit code is in the file
+		close(ended)
+	}()
+	return e.awaitSeen(ctx, c, ended)
+}
+
+// awaitSeen waits until a look at the machine's processes finds the copy. Start
+// returns in the middle of exec, when the kernel shows neither its new command
+// line nor its user: on a busy machine a look then finds nothing, and a copy
+// that has hardly begun would pass for one that was cut off.
+func (e *Engine) awaitSeen(ctx context.Context, c cluster, ended <-chan struct{}) error {
+	for {
+		running, err := e.makers(c)
+		if err != nil || len(running) > 0 {
+			return err
+		}
+		select {
+		case <-ended:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // makers are the processes that fill c.data from beside it: a copy's shell and
