@@ -101,7 +101,7 @@ var errTooSoon = errors.New("the URL has not changed")
 func (w *Writers) open(ctx context.Context, me *writer, now time.Duration) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.options.ConnectTimeout)
 	defer cancel()
-	url, err := w.address.get(ctx)
+	url, err := w.address.get(ctx, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -226,18 +226,22 @@ type address struct {
 	source URLSource
 	fresh  time.Duration
 
-	mu    sync.Mutex
-	asked time.Time
-	url   string
-	err   error
+	mu       sync.Mutex
+	asked    time.Time
+	answered time.Time
+	url      string
+	err      error
 }
 
-func (a *address) get(ctx context.Context) (string, error) {
+// get asks the source for a writer that came at the time arrived, unless an
+// answer came while it waited its turn: one question is for all of them.
+func (a *address) get(ctx context.Context, arrived time.Time) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if time.Since(a.asked) >= a.fresh {
+	if a.answered.Before(arrived) && time.Since(a.asked) >= a.fresh {
 		a.asked = time.Now()
 		a.url, a.err = a.source(ctx)
+		a.answered = time.Now()
 		if a.err == nil && a.url == "" {
 			a.err = errors.New("the source knows no database URL")
 		}
