@@ -63,7 +63,7 @@ type message struct {
 
 func newHub(log *slog.Logger, render func(context.Context, string, int64) (rendered, error), personal func(string) bool) *hub {
 	return &hub{
-		render: render, personal: personal, log: log, pause: 100 * time.Millisecond, renders: make(chan struct{}, 4),
+		render: render, personal: personal, log: log, pause: 200 * time.Millisecond, renders: make(chan struct{}, 4),
 		feeds: map[feedKey]*feed{}, browsers: map[*browser]struct{}{},
 	}
 }

@@ -10,5 +10,3 @@ func databasePath(name string) string { return "/databases/" + url.PathEscape(na
 func appPath(name string) string { return "/apps/" + url.PathEscape(name) }
 
 func operationPath(id int64) string { return "/operations/" + strconv.FormatInt(id, 10) }
-
-func noticePath(id int64) string { return "/notices/" + strconv.FormatInt(id, 10) }
