@@ -102,6 +102,8 @@
       ignoreActiveValue: true,
       callbacks: {
         beforeNodeMorphed: (a, b) => {
+          // What was revealed stays until its reader hides it or leaves.
+          if (a.nodeType === 1 && a.dataset.revealed) return false;
           if (a.nodeType !== 1 || !a.hasAttribute("data-keep")) return true;
           // What a script has drawn stays; it is told of the new data.
           if (b.dataset && b.dataset.plot && b.dataset.plot !== a.dataset.plot) {
@@ -157,6 +159,13 @@
     return true;
   }
 
+  // A live refresh brings the page without secrets, and must not close one that is open.
+  function reveal(id, is) {
+    const el = document.getElementById(id);
+    if (el && is) el.dataset.revealed = "1";
+    else if (el) delete el.dataset.revealed;
+  }
+
   const post = (url) => page(url, { method: "POST", body: new URLSearchParams({ csrf_token: act().elements.csrf_token.value }) });
 
   // --- Copying -----------------------------------------------------------------------
@@ -204,10 +213,13 @@
     } else if (data.take && button.form === act()) {
       event.preventDefault();
       const { answer, doc } = await post(button.formAction);
-      if (!take(doc, data.take)) location.assign(answer.url);
+      reveal(data.take, false);
+      if (take(doc, data.take)) reveal(data.take, true);
+      else location.assign(answer.url);
     } else if (data.hide) {
       event.preventDefault();
       const { doc } = await page(location.href);
+      reveal(data.hide, false);
       take(doc, data.hide);
     }
   });
