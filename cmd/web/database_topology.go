@@ -110,6 +110,7 @@ func (a *app) lagPlot(ctx context.Context, row db.DatabaseListRow, followers []d
 			}
 			series.Points = append(series.Points, component.LagPoint{At: s.At, Commits: s.Commits, Bytes: s.Bytes, Seconds: s.Seconds, Known: true})
 		}
+		series.Points = withNewest(series.Points, lagOf(f.Database, f.Reading))
 		plot.Series = append(plot.Series, series)
 	}
 	if len(plot.Series) == 0 {
@@ -133,6 +134,23 @@ func (a *app) lagPlot(ctx context.Context, row db.DatabaseListRow, followers []d
 		}
 	}
 	return plot, nil
+}
+
+// withNewest ends a line with what is known now: a sample stands for the worst
+// of its stretch of time, the last point must not.
+func withNewest(points []component.LagPoint, lag *platform.Lag) []component.LagPoint {
+	if lag == nil {
+		return points
+	}
+	newest := component.LagPoint{At: lag.At, Commits: lag.Commits, Bytes: lag.Bytes, Seconds: lag.Seconds, Known: lag.Known}
+	if !lag.Known && !lag.Since.IsZero() {
+		newest.At = lag.Since
+	}
+	if n := len(points); n > 0 && !newest.At.After(points[n-1].At) && lag.Known {
+		newest.At = points[n-1].At
+		points = points[:n-1]
+	}
+	return append(points, newest)
 }
 
 // lagSummary says which follower was above the line of 200 commits, and how far.
