@@ -138,7 +138,7 @@ func (a *app) renderRail(ctx context.Context, user int64) ([]string, error) {
 	}
 	var f layout.Frame
 	fillRail(&f, rail)
-	return renderFragments(ctx, layout.Unread(f.UnreadNotices), layout.Running(f.Running), layout.ControlDatabase(time.Since(start), false, a.version))
+	return renderFragments(ctx, layout.Unread(f.UnreadNotices), layout.Running(f.Running), layout.RunningBar(f.Running), layout.ControlDatabase(time.Since(start), false, a.version))
 }
 
 func (a *app) renderDatabase(ctx context.Context, id int64) (rendered, error) {

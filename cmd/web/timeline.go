@@ -19,7 +19,7 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 	for _, i := range infos {
 		known[i.Name] = i
 	}
-	t := component.Timeline{PastNoReturn: op.NoReturnAt != nil}
+	t := component.Timeline{PastNoReturn: op.NoReturnAt != nil, Undoing: op.State == platform.OperationUndoing}
 	didNotRun := 0
 	for i, s := range steps {
 		info, ok := known[s.Name]
