@@ -83,7 +83,8 @@ func TestCandidateIsKilledInTheSwitch(t *testing.T) {
 	h.scale()
 	h.durable = true
 	leader := h.leader("standard-0")
-	for _, p := range []point{{"after", "do", "fence_writes"}, {"before", "do", "unfollow"}, {"after", "do", "unfollow"}, {"after", "do", "promote"}} {
+	points := []point{{"after", "do", "fence_writes"}, {"before", "do", "unfollow"}, {"after", "do", "unfollow"}, {"after", "do", "promote"}}
+	for _, p := range some(points, 2, newSeed(t)) {
 		follower := h.follower(leader, "standard-0")
 		b := h.openBook()
 		b.watchBoth(leader, follower)

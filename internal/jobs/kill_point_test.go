@@ -83,6 +83,17 @@ func third(points []point, seed int) (some []point) {
 	return some
 }
 
+// some is n of the list, rotating with the seed, or all of it.
+func some[T any](list []T, n, seed int) (chosen []T) {
+	if everything() {
+		return list
+	}
+	for i := range n {
+		chosen = append(chosen, list[(seed+i*len(list)/n)%len(list)])
+	}
+	return chosen
+}
+
 // killer is a hook that ends the run once at each of its points.
 type killer struct {
 	mu       sync.Mutex

@@ -59,8 +59,9 @@ func TestOvertakenRunnerDoesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.scale()
-	for _, p := range []point{{"before", "do", "fence_writes"}, {"before", "do", "unfollow"}} {
-		for _, early := range []bool{false, true} {
+	seed := newSeed(t)
+	for i, p := range []point{{"before", "do", "fence_writes"}, {"before", "do", "unfollow"}} {
+		for _, early := range some([]bool{false, true}, 1, seed+i) {
 			h.overtaken(p, early)
 		}
 	}
