@@ -213,7 +213,8 @@ func (m *followerMaker) gap(ctx context.Context) (gap, error) {
 				return err
 			}
 			g.streaming = replayed.Streaming
-			g.commits, g.bytes = postgres.Behind(at, replayed)
+			g.bytes = at.LSN.Minus(replayed.LSN)
+			g.commits = max(0, at.XMax-replayed.XMax)
 			return nil
 		})
 	})
