@@ -48,7 +48,7 @@ build: go-version ## build bin/changeover
 
 .PHONY: generate
 generate: go-version ## write the *_templ.go files anew
-	@go tool templ generate -log-level warn
+	@go tool templ generate -path views -log-level warn
 
 .PHONY: lint
 lint: go-version ## gofmt, go vet, staticcheck, the rules of the house
