@@ -53,6 +53,7 @@ generate: go-version ## write the *_templ.go files anew
 .PHONY: lint
 lint: go-version ## gofmt, go vet, staticcheck, the rules of the house
 	@files=$$(gofmt -l bench cmd internal scripts static views); [ -z "$$files" ] || { echo "Not gofmt-ed (gofmt -w them):"; echo "$$files"; exit 1; }
+	@go mod tidy -diff
 	@go vet ./...
 	@go tool staticcheck ./...
 	@go test -count=1 ./internal/architecture
