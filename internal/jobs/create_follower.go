@@ -213,8 +213,7 @@ func (m *followerMaker) gap(ctx context.Context) (gap, error) {
 				return err
 			}
 			g.streaming = replayed.Streaming
-			g.bytes = at.LSN.Minus(replayed.LSN)
-			g.commits = max(0, at.XMax-replayed.XMax)
+			g.commits, g.bytes = postgres.Behind(at, replayed)
 			return nil
 		})
 	})

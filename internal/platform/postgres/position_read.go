@@ -29,6 +29,18 @@ type Position struct {
 	ReceivedTLI  int // timeline of what it receives; 0 while not streaming
 }
 
+// Behind is how far a follower is behind its leader, when the leader was read
+// first. A follower that has replayed all that the leader had written is 0
+// commits behind, whatever its snapshot said: that is taken a moment before its
+// replay position, and on a busy machine hundreds of commits lie between.
+func Behind(leader, follower Position) (commits, bytes int64) {
+	bytes = leader.LSN.Minus(follower.LSN)
+	if bytes == 0 {
+		return 0, 0
+	}
+	return max(0, leader.XMax-follower.XMax), bytes
+}
+
 // LeaderPosition reads a leader's position in one round trip. A server in
 // recovery gives ErrInRecovery.
 func LeaderPosition(ctx context.Context, q Querier) (Position, error) {

@@ -75,10 +75,10 @@ func followerChecks(ctx context.Context, leader, follower Querier, target Target
 }
 
 func checkLag(leader, follower Position) platform.Check {
-	lag := platform.Lag{Known: true, Commits: max(0, leader.XMax-follower.XMax), Bytes: leader.LSN.Minus(follower.LSN)}
-	figures := fmt.Sprintf("%s and %s of WAL behind", count(lag.Commits, "commit"), platform.Bytes(lag.Bytes))
-	if !lag.CaughtUp() {
-		return stop("lag", "Follower's lag", "The follower is %s. Wait until it is at most %d commits behind.", figures, platform.CaughtUpCommits)
+	commits, bytes := Behind(leader, follower)
+	figures := fmt.Sprintf("%s and %s of WAL behind", count(commits, "commit"), platform.Bytes(bytes))
+	if commits > platform.CaughtUpCommits {
+		return know("lag", "Follower's lag", "The follower is %s. The switch waits until it is at most %d commits behind.", figures, platform.CaughtUpCommits)
 	}
 	return ok("lag", "Follower's lag", "The follower is %s.", figures)
 }

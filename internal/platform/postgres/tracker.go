@@ -104,8 +104,8 @@ func (t *Tracker) Lag(id int64, now time.Time) platform.Lag {
 		}
 		return lag
 	}
-	lag := platform.Lag{At: f.at, Known: true, Bytes: t.leader.pos.LSN.Minus(f.pos.LSN)}
-	lag.Commits = max(0, t.leader.pos.XMax-f.pos.XMax)
+	lag := platform.Lag{At: f.at, Known: true}
+	lag.Commits, lag.Bytes = Behind(t.leader.pos, f.pos)
 	lag.Seconds = t.seconds(f)
 	f.last, f.hasLast = lag, true
 	return lag

@@ -144,3 +144,13 @@ func TestTrackerMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d samples kept when all is replayed, want 1", n)
 	}
 }
+
+func TestBehindCountsNothingThatWasReplayed(t *testing.T) {
+	// The follower's snapshot is older than its replay position: it has all.
+	if commits, bytes := Behind(Position{LSN: 1000, XMax: 900}, Position{LSN: 1000, XMax: 371}); commits != 0 || bytes != 0 {
+		t.Errorf("%d commits, %d bytes behind", commits, bytes)
+	}
+	if commits, bytes := Behind(Position{LSN: 5000, XMax: 900}, Position{LSN: 1000, XMax: 600}); commits != 300 || bytes != 4000 {
+		t.Errorf("%d commits, %d bytes behind", commits, bytes)
+	}
+}
