@@ -77,8 +77,12 @@ func (a *app) attachmentDelete(c echo.Context) error {
 	if attachment.DatabaseID != row.Database.ID {
 		return platform.NotFound("%s has no such attachment. Reload its page.", row.Database.Name)
 	}
-	if attachment.IsPrimary() {
-		return platform.Conflict("%s is the DATABASE_URL of %s. Promote another database there first; the app would have none otherwise.", row.Database.Name, attachment.AppName)
+	app, err := db.AppByID(ctx, a.pool, attachment.AppID)
+	if err != nil {
+		return err
+	}
+	if refusal := detachRefusal(attachment, app.MaintenanceOn); refusal != "" {
+		return platform.Conflict("%s", refusal)
 	}
 	noteDetail(c, attachment.AppName+"::"+attachment.Name)
 	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error {

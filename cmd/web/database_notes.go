@@ -123,7 +123,7 @@ func destroyRefusal(row db.DatabaseListRow, attachments []platform.Attachment) s
 	}
 	for _, t := range attachments {
 		if t.IsPrimary() {
-			return fmt.Sprintf("It is the DATABASE_URL of %s. Promote another database there, or detach it, first.", t.AppName)
+			return fmt.Sprintf("It is the DATABASE_URL of %s. Promote another database there first, or turn on maintenance mode of %s and detach it.", t.AppName, t.AppName)
 		}
 	}
 	return ""

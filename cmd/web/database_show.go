@@ -125,8 +125,7 @@ func (a *app) databaseView(ctx context.Context, row db.DatabaseListRow, plot com
 		return view, err
 	}
 	view.Connection = connectionOf(row, view.Facts.Host, view.Facts.Port, len(attachments) == 0)
-	view.Attachments = attachmentRows(attachments)
-	if err := a.databaseApps(ctx, &view); err != nil {
+	if err := a.databaseAttachments(ctx, &view, attachments); err != nil {
 		return view, err
 	}
 	view.Activity = a.activityView(ctx, row)
@@ -219,25 +218,32 @@ func connectionOf(row db.DatabaseListRow, host string, port int, loose bool) pag
 	return view
 }
 
-func attachmentRows(attachments []platform.Attachment) []page.AttachmentRow {
-	var rows []page.AttachmentRow
-	for _, t := range attachments {
-		row := page.AttachmentRow{ID: t.ID, AppName: t.AppName, Name: t.Name, ConfigVar: t.ConfigVarName(), Primary: t.IsPrimary()}
-		if t.IsPrimary() {
-			row.DetachRefusal = fmt.Sprintf("It is the DATABASE_URL of %s. Promote another database there first.", t.AppName)
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// databaseApps fills in the apps that the database can be attached to.
-func (a *app) databaseApps(ctx context.Context, view *page.DatabaseShowView) error {
+// databaseAttachments fills in where the database is attached, and the apps
+// that it can be attached to.
+func (a *app) databaseAttachments(ctx context.Context, view *page.DatabaseShowView, attachments []platform.Attachment) error {
 	apps, err := db.ListApps(ctx, a.pool)
+	inMaintenance := map[int64]bool{}
 	for _, app := range apps {
 		view.Apps = append(view.Apps, app.Name)
+		inMaintenance[app.ID] = app.MaintenanceOn
+	}
+	for _, t := range attachments {
+		view.Attachments = append(view.Attachments, page.AttachmentRow{
+			ID: t.ID, AppName: t.AppName, Name: t.Name, ConfigVar: t.ConfigVarName(), Primary: t.IsPrimary(),
+			DetachRefusal: detachRefusal(t, inMaintenance[t.AppID]),
+		})
 	}
 	return err
+}
+
+// detachRefusal is why an attachment cannot go now; empty when it can. DATABASE
+// goes only while its app is in maintenance mode: nobody takes an app's only
+// database away by one click, and yet the last one can be destroyed.
+func detachRefusal(t platform.Attachment, inMaintenance bool) string {
+	if !t.IsPrimary() || inMaintenance {
+		return ""
+	}
+	return fmt.Sprintf("It is the DATABASE_URL of %s. Promote another database there, or turn on maintenance mode of %s to detach it.", t.AppName, t.AppName)
 }
 
 // databaseOperations fills in the open operation and the history.

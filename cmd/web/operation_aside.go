@@ -135,12 +135,20 @@ func (a *app) leftToDo(old, target platform.Database, others []platform.Database
 		})
 	}
 	for _, t := range attachments {
-		if t.AppID != old.AppID {
-			todo = append(todo, page.Todo{
-				Title: fmt.Sprintf("%s still has the old leader as %s", t.AppName, shortAttachment(t.Name)), Text: fmt.Sprintf("It can only read there. Attaching the new leader makes a release of %s.", t.AppName),
-				Act: component.Button{Text: "Attach the new leader", URL: databasePath(target.Name) + "#attachments"},
-			})
+		if t.AppID == old.AppID {
+			continue
 		}
+		left := page.Todo{
+			Title: fmt.Sprintf("%s still has the old leader as %s", t.AppName, shortAttachment(t.Name)),
+			Text:  fmt.Sprintf("It can only read there. Detach the old leader and attach the new one under that name, or under another: each makes a release of %s.", t.AppName),
+			Act:   component.Button{Text: "Attach the new leader", URL: databasePath(target.Name) + "#attachments"},
+		}
+		if t.IsPrimary() {
+			// The name is taken there, so attaching would be refused.
+			left.Text = fmt.Sprintf("It can only read there. Promoting the new leader makes a release of %s.", t.AppName)
+			left.Act = component.Button{Text: "Promote the new leader", URL: databasePath(target.Name) + "/promote?app=" + queryEscape(t.AppName)}
+		}
+		todo = append(todo, left)
 	}
 	return todo
 }

@@ -117,6 +117,17 @@ func TestProgramsLife(t *testing.T) {
 			t.Error("the worker was restarted; it should have gone on")
 		}
 	})
+	t.Run("kill -9 of the supervisor", func(t *testing.T) {
+		worker := p.workerPID()
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.cmd.Wait()
+		// At once: the worker may still be there, and is waited for. That
+		// another one gets the lock is the proof that it ended.
+		p.start()
+		await(t, 30*time.Second, "ready", func() bool { return answers(p.url+"/readyz") && p.workerPID() != worker })
+	})
 	t.Run("stop and start again", func(t *testing.T) {
 		v := newVisit(t, p.url)
 		p.env = append(p.env, "CHANGEOVER_ADDR=") // the command finds out where the program runs

@@ -44,6 +44,9 @@ func (a *app) showPromote(c echo.Context, form component.Form) error {
 	}
 	if _, typed := form.Values["app"]; !typed {
 		view.Form.Values["app"] = d.AppName
+		if app := c.QueryParam("app"); app != "" {
+			view.Form.Values["app"] = app
+		}
 	}
 	switch {
 	case d.IsFollower():

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -27,22 +26,24 @@ const drainFor = 5 * time.Second
 // serve is the worker: it puts everything together, serves until ctx ends, and
 // then stops in the reverse order. The users' databases keep running.
 func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) error {
-	// The port first: it is the cheapest thing to fail at.
+	lock, err := takeHome(ctx, cfg)
+	if err != nil {
+		return &hopelessError{err}
+	}
+	defer func() { _ = lock.Close() }()
+	// The port before the databases: it is the cheapest thing to fail at.
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hopeless("%s", busyAddress(cfg))
+		return hopeless("another program listens on %s. Stop it, or set CHANGEOVER_ADDR to another address, such as 127.0.0.1:8091.", cfg.Addr)
 	}
 	if err != nil {
 		return hopeless("the address %s cannot be listened on: %w. Set CHANGEOVER_ADDR to one of this machine", cfg.Addr, err)
 	}
 	defer func() { _ = listener.Close() }()
 	cfg = listeningOn(cfg, listener.Addr())
-
-	lock, err := local.LockHome(cfg.Home, cfg.URL.String())
-	if err != nil {
-		return &hopelessError{err}
+	if err := lock.SetAddress(cfg.URL.String()); err != nil {
+		return err
 	}
-	defer func() { _ = lock.Close() }()
 	program, err := startProgram(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -74,15 +75,26 @@ func listeningOn(cfg config, addr net.Addr) config {
 	return cfg
 }
 
-// busyAddress is the sentence for an address that somebody listens on: another
-// Changeover on the same state directory says more than the address does.
-func busyAddress(cfg config) string {
-	lock, err := local.LockHome(cfg.Home, "")
-	if err != nil {
-		return err.Error()
+// orphanFor is how long a worker whose supervisor was killed may take to end.
+const orphanFor = 20 * time.Second
+
+// takeHome takes the state directory. Another program that runs on it is an
+// error at once; a worker that only finishes after its supervisor was killed is
+// waited for.
+func takeHome(ctx context.Context, cfg config) (*local.HomeLock, error) {
+	deadline := time.Now().Add(orphanFor)
+	for {
+		lock, err := local.LockHome(cfg.Home, cfg.URL.String())
+		ours := supervisorPID(cfg.Home) == os.Getppid()
+		if err == nil || !isKind(err, platform.KindConflict) || !ours || time.Now().After(deadline) {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	_ = lock.Close()
-	return fmt.Sprintf("another program listens on %s. Stop it, or set CHANGEOVER_ADDR to another address, such as 127.0.0.1:8091.", cfg.Addr)
 }
 
 // run serves until ctx ends.
