@@ -167,7 +167,7 @@ func lagSummary(all []component.LagSeries) string {
 	case worst == 0:
 		return "0 commits behind throughout."
 	case worst <= platform.CaughtUpCommits:
-		return fmt.Sprintf("Never more than %s behind.", plural(worst, "commit"))
+		return fmt.Sprintf("Never more than %s behind.", plural(int(worst), "commit"))
 	}
 	return fmt.Sprintf("%s was up to %d commits behind; %d counts as caught up.", label, worst, platform.CaughtUpCommits)
 }

@@ -33,7 +33,7 @@ func sentenceFor(constraint string) (sentence, bool) {
 	case "apps_name_key":
 		return sentence{platform.KindConflict, "name", "The name %s is taken. Choose another name for the app."}, true
 	case "apps_name_check":
-		return sentence{platform.KindInvalid, "name", "An app's name has 2 to 30 lower-case letters, digits and hyphens and begins with a letter, such as sushi."}, true
+		return sentence{platform.KindInvalid, "name", "An app's name has 2 to 30 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen, such as sushi."}, true
 	case "formations_quantity_check":
 		return sentence{platform.KindInvalid, "quantity", "A process type has between 0 and 1000 processes. Type a number in that range."}, true
 	case "databases_name_key":

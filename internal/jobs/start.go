@@ -237,7 +237,7 @@ func (j *Jobs) canDestroy(ctx context.Context, d platform.Database) error {
 	}
 	for _, a := range attachments {
 		if a.IsPrimary() {
-			return platform.Conflict("%s is the DATABASE_URL of %s. Promote another database there or detach this one, then destroy it.", d.Name, a.AppName)
+			return platform.Conflict("%s is the DATABASE_URL of %s. Promote another database there, or turn on maintenance mode of %s and detach this one, then destroy it.", d.Name, a.AppName, a.AppName)
 		}
 	}
 	return nil
@@ -256,6 +256,8 @@ func (j *Jobs) StartPromote(ctx context.Context, actor string, databaseID, appID
 			return platform.Operation{}, platform.Conflict("%s is still a follower: as DATABASE_URL it would refuse every write. Unfollow it first, or start a follower changeover, which does both.", d.Name)
 		case d.State == platform.DatabaseFenced:
 			return platform.Operation{}, platform.Conflict("%s is fenced and would refuse every write. Unfence it first.", d.Name)
+		case d.State == platform.DatabaseDestroyed || d.State == platform.DatabaseDestroying:
+			return platform.Operation{}, platform.Conflict("%s is destroyed. Choose another database.", d.Name)
 		case d.State != platform.DatabaseAvailable:
 			return platform.Operation{}, platform.Conflict("%s is %s. Wait until it is available, then promote it.", d.Name, d.State)
 		}

@@ -92,7 +92,7 @@ func (c *changeover) describeEnded() string {
 	if c.facts.SessionsEnded == nil {
 		return "Every session was ended"
 	}
-	return fmt.Sprintf("%d sessions ended, %d open transactions rolled back", *c.facts.SessionsEnded, *c.facts.TransactionsEnded)
+	return fmt.Sprintf("%s ended, %s rolled back", counted(*c.facts.SessionsEnded, "session"), counted(*c.facts.TransactionsEnded, "open transaction"))
 }
 
 // awaitWrite points the probe at a database's URL and waits for the first write
@@ -129,4 +129,12 @@ func (c *changeover) measure(facts *db.Changeover) {
 func milliseconds(d time.Duration) *float64 {
 	ms := float64(d.Microseconds()) / 1000
 	return &ms
+}
+
+// counted is a number with its noun: "1 session", "2 sessions".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -24,6 +24,8 @@ func CanFollow(leader Database, plan Plan, now time.Time) error {
 		return Conflict("%s is itself a follower, and a follower cannot be followed. Follow its leader instead.", leader.Name)
 	case leader.State == DatabaseFenced:
 		return Conflict("%s is fenced. Unfence it, or follow the database that replaced it.", leader.Name)
+	case leader.State == DatabaseDestroyed || leader.State == DatabaseDestroying:
+		return Conflict("%s is destroyed. Choose another database to follow.", leader.Name)
 	case leader.State != DatabaseAvailable:
 		return Conflict("%s is %s and cannot be followed yet. Wait until it is available.", leader.Name, leader.State)
 	case !leader.ForkReady:

@@ -18,7 +18,7 @@ var (
 // CheckAppName is nil for a name an app can have; else Invalid at field.
 func CheckAppName(field, name string) error {
 	if !appName.MatchString(name) {
-		return Invalid(field, "An app's name has 2 to 30 lower-case letters, digits and hyphens and begins with a letter, such as sushi. Change %q to that.", shorten(name))
+		return Invalid(field, "An app's name has 2 to 30 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen, such as sushi. Change %q to that.", shorten(name))
 	}
 	return nil
 }
