@@ -115,12 +115,20 @@ func TestCandidateIsKilledInTheSwitch(t *testing.T) {
 	}
 }
 
-// A follower that does not start: the reason has its log's lines, and nothing
-// half-made is left.
-func TestFollowerDoesNotStart(t *testing.T) {
+// What cannot be made leaves nothing half-made, and a sentence that says why.
+func TestNothingHalfMadeIsLeft(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	disk := &smallDisk{}
+	h := newHouse(t, withEngine(func(e jobs.Engine) jobs.Engine { disk.Engine = e; return disk }))
+	h.portIsTaken()
 	leader := h.leader("standard-0")
+	h.diskIsTooFull(disk, leader)
+	h.followerDoesNotStart(leader)
+}
+
+// followerDoesNotStart: the reason has its log's lines.
+func (h *house) followerDoesNotStart(leader platform.Database) {
+	t := h.t
 	h.setHook(func(when, _, step string) error {
 		if when != "before" || step != "start_follower" {
 			return nil
@@ -169,13 +177,10 @@ func (e *smallDisk) fill(full bool) {
 	e.full = full
 }
 
-// Nothing that fills the disk starts when it is too full, and what started
-// before it was stops in a sentence.
-func TestDiskIsTooFull(t *testing.T) {
-	t.Parallel()
-	disk := &smallDisk{}
-	h := newHouse(t, withEngine(func(e jobs.Engine) jobs.Engine { disk.Engine = e; return disk }))
-	leader := h.leader("standard-0")
+// diskIsTooFull: nothing that fills it starts, and what started before it was
+// too full stops in a sentence.
+func (h *house) diskIsTooFull(disk *smallDisk, leader platform.Database) {
+	t := h.t
 	disk.fill(true)
 	_, err := h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0")
 	isFull := func(text string) bool {
@@ -203,14 +208,14 @@ func TestDiskIsTooFull(t *testing.T) {
 		t.Errorf("the reason is %q", op.Reason)
 	}
 	h.setHook(nil)
+	disk.fill(false)
 	h.inOrder("after the disk was full")
 }
 
-// A stranger takes the port between its reservation and the first start: the
-// database is not made, a sentence says why, and no other port is taken instead.
-func TestPortIsTakenByAStranger(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
+// portIsTaken by a stranger between its reservation and the first start: no
+// other one is taken instead.
+func (h *house) portIsTaken() {
+	t := h.t
 	var stranger net.Listener
 	h.setHook(func(when, _, step string) error {
 		if when != "before" || step != "start_server" || stranger != nil {

@@ -50,8 +50,7 @@ func TestRefusals(t *testing.T) {
 	_, err = h.jobs.StartCreateFollower(ctx, actor, follower.ID, h.app.ID, "standard-0")
 	refused("a follower of a follower", err, platform.KindConflict)
 
-	op, err := h.jobs.StartChangeover(ctx, actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
-	op = h.ended(op, err, platform.OperationCompleted)
+	op := h.secondIsRefused(leader, follower)
 	_, err = h.jobs.StartUnfence(ctx, actor, leader.ID, h.app.Name)
 	refused("unfence what was replaced", err, platform.KindConflict, "was replaced")
 	_, err = h.jobs.StartPromote(ctx, actor, leader.ID, h.app.ID)
@@ -62,17 +61,14 @@ func TestRefusals(t *testing.T) {
 	refused("cancel what completed", err, platform.KindConflict)
 	_, err = h.jobs.StartDestroy(ctx, actor, follower.ID, h.app.Name)
 	refused("destroy a DATABASE_URL", err, platform.KindConflict, "DATABASE_URL of sushi")
+	h.oneWins(other)
 	h.inOrder("after the refusals")
 }
 
-// While an operation runs, a second one on either of its databases is refused,
-// with a link to the one that runs.
-func TestSecondOperationIsRefused(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	ctx := t.Context()
-	leader := h.leader("standard-0")
-	follower := h.follower(leader, "standard-0")
+// secondIsRefused: while a changeover runs, another operation on either of its
+// databases is refused, with a link to the one that runs.
+func (h *house) secondIsRefused(leader, follower platform.Database) platform.Operation {
+	t, ctx := h.t, h.t.Context()
 	goOn := make(chan struct{})
 	h.setHook(func(when, _, step string) error {
 		if when == "before" && step == "turn_on_maintenance" {
@@ -99,24 +95,21 @@ func TestSecondOperationIsRefused(t *testing.T) {
 		}
 	}
 	close(goOn)
-	h.ended(op, nil, platform.OperationCompleted)
+	op = h.ended(op, nil, platform.OperationCompleted)
 	h.setHook(nil)
-	h.inOrder("after the changeover")
+	return op
 }
 
-// Of many that start the same at the same time exactly one wins, and nothing is
-// left of the others.
-func TestConcurrentStartsHaveOneWinner(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	leader := h.leader("standard-0")
-	follower := h.follower(leader, "standard-0")
+// oneWins: of many that start the same at the same time exactly one does, and
+// nothing is left of the others.
+func (h *house) oneWins(d platform.Database) {
+	t := h.t
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	var won []platform.Operation
 	for range 8 {
 		group.Go(func() {
-			op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+			op, err := h.jobs.StartFence(t.Context(), actor, d.ID, h.app.Name)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -130,5 +123,5 @@ func TestConcurrentStartsHaveOneWinner(t *testing.T) {
 	if len(won) != 1 {
 		t.Fatalf("%d of 8 started", len(won))
 	}
-	h.tookOver(h.ended(won[0], nil, platform.OperationCompleted))
+	h.ended(won[0], nil, platform.OperationCompleted)
 }

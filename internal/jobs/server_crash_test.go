@@ -20,13 +20,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A leader's postmaster is killed outside of any operation: it comes back by
-// itself, without a commit missing, and its follower streams again.
-func TestKilledLeaderComesBackByItself(t *testing.T) {
+// Servers crash outside of any operation, and before the fence of one.
+func TestServersCrash(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	h.scale()
+	h.durable = true
 	leader := h.leader("standard-0")
-	h.follower(leader, "standard-0")
+	follower := h.follower(leader, "standard-0")
+	h.killedLeaderComesBack(leader)
+	h.crashedServerWaitsForItsPort(leader)
+	h.leaderRestartsItself(leader, follower)
+	h.fencedServerComesBackInRecovery(leader)
+}
+
+// killedLeaderComesBack by itself after its postmaster was killed, without a
+// commit missing, and its follower streams again.
+func (h *house) killedLeaderComesBack(leader platform.Database) {
+	t := h.t
 	url := h.urlOf(leader.ID)
 	if err := ledger.Setup(t.Context(), url); err != nil {
 		t.Fatal(err)
@@ -58,12 +69,14 @@ func TestKilledLeaderComesBackByItself(t *testing.T) {
 	t.Logf("it wrote again %s after the kill", back.Round(time.Millisecond))
 }
 
-// While a stranger has its port a crashed server stays down; it never takes
-// another one, and comes back when the stranger goes.
-func TestCrashedServerWaitsForItsPort(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	leader := h.leader("standard-0")
+// crashedServerWaitsForItsPort: while a stranger has that it stays down, never
+// takes another one, and comes back when the stranger goes.
+func (h *house) crashedServerWaitsForItsPort(leader platform.Database) {
+	t := h.t
+	var before int64
+	if err := h.pool.QueryRow(t.Context(), `select last_value from epochs`).Scan(&before); err != nil {
+		t.Fatal(err)
+	}
 	server := h.serverOf(leader)
 	h.close() // nobody starts it while the port changes hands
 	h.kill9(leader)
@@ -79,7 +92,7 @@ func TestCrashedServerWaitsForItsPort(t *testing.T) {
 	platformtest.Await(t, "a look at the server", func() (bool, error) { // keep_running has taken an epoch for its start
 		var last int64
 		err := h.pool.QueryRow(t.Context(), `select last_value from epochs`).Scan(&last)
-		return last > 1 && time.Since(looked) > time.Second, err
+		return last > before && time.Since(looked) > time.Second, err
 	})
 	if status, err := h.engine.Status(t.Context(), server); err != nil || status.Running {
 		t.Errorf("it runs although its port is a stranger's: %+v %v", status, err)
@@ -94,12 +107,10 @@ func TestCrashedServerWaitsForItsPort(t *testing.T) {
 	}
 }
 
-// The machine goes down under a fenced server: it comes back in recovery,
+// fencedServerComesBackInRecovery when the machine went down under it,
 // whichever of its two marks is left.
-func TestFencedServerComesBackInRecovery(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	leader := h.leader("standard-0")
+func (h *house) fencedServerComesBackInRecovery(leader platform.Database) {
+	t := h.t
 	op, err := h.jobs.StartFence(t.Context(), actor, leader.ID, h.app.Name)
 	h.ended(op, err, platform.OperationCompleted)
 	file := filepath.Join(h.engine.Home, "servers", strconv.FormatInt(h.serverOf(leader).ID, 10), "data", "standby.signal")
@@ -138,15 +149,10 @@ func TestFencedServerComesBackInRecovery(t *testing.T) {
 	h.inOrderBut("after the crashes", "DATABASE_URLs that take no writes")
 }
 
-// A process of the old leader crashes after the leader was marked as fenced: it
-// restarts itself, into recovery, and is put back to writing.
-func TestLeaderRestartsItselfBeforeTheFence(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.scale()
-	h.durable = true
-	leader := h.leader("standard-0")
-	follower := h.follower(leader, "standard-0")
+// leaderRestartsItself when a process of it crashes after it was marked as
+// fenced: into recovery, from which it is put back to writing.
+func (h *house) leaderRestartsItself(leader, follower platform.Database) {
+	t := h.t
 	b := h.openBook()
 	b.watchBoth(leader, follower)
 	for _, cancel := range []bool{true, false} {
