@@ -12,6 +12,7 @@ import (
 	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/layout"
+	"time"
 )
 
 // Styleguide shows every component in every state; for development only.
@@ -175,8 +176,8 @@ func Styleguide(f layout.Frame) templ.Component {
 
 func sampleRunning() component.Timeline {
 	t := sampleTimeline(6, platform.StepRunning)
-	at := sampleTime()
-	t.Band.RefusedAt = &at
+	at := time.Now().Add(-2318 * time.Millisecond)
+	t.Band.RefusedAt, t.Steps[6].StartedAt = &at, &at
 	return t
 }
 
