@@ -126,8 +126,11 @@ func appDestroyRefusal(app platform.App, databases []db.DatabaseListRow) string 
 			first = or(first, d.Database.Name)
 		}
 	}
-	if n == 0 {
+	switch n {
+	case 0:
 		return ""
+	case 1:
+		return fmt.Sprintf("%s is billed to it. Destroy that database first.", first)
 	}
-	return fmt.Sprintf("It is billed for %s, the first of them %s. Destroy what is billed to it first.", plural(n, "database"), first)
+	return fmt.Sprintf("%d databases are billed to it, the first of them %s. Destroy them first.", n, first)
 }

@@ -118,8 +118,11 @@ func promoteRefusal(d platform.Database) string {
 
 // destroyRefusal is why a database cannot be destroyed now; empty when it can.
 func destroyRefusal(row db.DatabaseListRow, attachments []platform.Attachment) string {
-	if row.FollowerCount > 0 {
-		return fmt.Sprintf("It has %s. Unfollow or destroy what follows it first.", plural(row.FollowerCount, "follower"))
+	if row.FollowerCount == 1 {
+		return "It has a follower. Unfollow or destroy that one first."
+	}
+	if row.FollowerCount > 1 {
+		return fmt.Sprintf("It has %s. Unfollow or destroy them first.", plural(row.FollowerCount, "follower"))
 	}
 	for _, t := range attachments {
 		if t.IsPrimary() {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,10 +19,15 @@ import (
 	"changeover/internal/platform/engine/local"
 )
 
+// builtIn is where the program under test is built; TestMain removes it.
+func builtIn() string {
+	return filepath.Join(os.TempDir(), "changeover-bin-"+strconv.Itoa(os.Getpid()))
+}
+
 // built is the real program, built once for all tests that run it.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "changeover-bin-")
-	if err != nil {
+	dir := builtIn()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "changeover")

@@ -19,7 +19,9 @@ import (
 func TestMain(m *testing.M) {
 	switch role := os.Getenv("CHANGEOVER_TEST_ROLE"); {
 	case role == "":
-		os.Exit(m.Run())
+		status := m.Run()
+		_ = os.RemoveAll(builtIn())
+		os.Exit(status)
 	case supervised():
 		ctx, cancel := liveUnder(context.Background())
 		defer cancel()
