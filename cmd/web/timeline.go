@@ -41,9 +41,9 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 		t.Skipped = fmt.Sprintf("%d of %d steps did not run.", didNotRun, len(steps))
 	}
 	t.Band.Expected = expected
-	t.Band.Text = fmt.Sprintf("Reads go on. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
+	t.Band.Text = fmt.Sprintf("The leader is stopped, for reads too; followers can be read. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
 	if op.NoReturnAt != nil {
-		t.Band.Text = "Reads went on. From the first refused write to the first accepted one."
+		t.Band.Text = "The leader was stopped, for reads too; followers could be read. From the first refused write to the first accepted one."
 	}
 	if change != nil {
 		t.Band.RefusedAt, t.Band.AcceptedAt, t.Band.OutageMS = change.RefusedAt, change.AcceptedAt, change.OutageMS
@@ -64,7 +64,7 @@ func planned(infos []workflow.Info, usual map[string][]time.Duration, expected t
 		}
 	}
 	t.Band.Expected = expected
-	t.Band.Text = fmt.Sprintf("Reads go on. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
+	t.Band.Text = fmt.Sprintf("The leader is stopped, for reads too; followers can be read. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
 	return t
 }
 
