@@ -15,7 +15,7 @@ import (
 
 // createFollower makes a read-only streaming copy of a leader.
 var createFollower = []workflow.Step[*followerMaker]{
-	{Name: "check", Title: "Check before starting", Do: (*followerMaker).check},
+	{Name: "check", Title: "Check before starting", Do: (*followerMaker).check, Undo: (*followerMaker).forgetUnmade},
 	{Name: "reserve_server", Title: "Reserve a port and a place on disk", Do: (*followerMaker).reserveServer, Undo: (*followerMaker).discard},
 	{Name: "copy_leader", Title: "Copy the leader", Do: (*followerMaker).copyLeader},
 	{Name: "start_follower", Title: "Start the follower", Do: (*followerMaker).startFollower},
@@ -220,7 +220,17 @@ func (m *followerMaker) gap(ctx context.Context) (gap, error) {
 	return g, err
 }
 
-// discard drops the slot first: a slot left on the leader would keep its WAL for ever.
+// forgetUnmade ends a follower of which nothing was reserved yet: its row was
+// made when the operation was started.
+func (m *followerMaker) forgetUnmade(ctx context.Context) error {
+	it, err := m.j.place(ctx, m.j.Pool, m.it.Database.ID)
+	if err != nil || it.exists() || it.Database.State != platform.DatabaseCreating {
+		return err
+	}
+	return m.InTx(ctx, func(tx pgx.Tx) error { return m.forget(ctx, tx) })
+}
+
+// discard drops the slot, too: one left on the leader would keep its WAL for ever.
 func (m *followerMaker) discard(ctx context.Context) error {
 	if m.it.exists() {
 		if err := m.j.Engine.Destroy(ctx, m.Epoch, m.it.Server); err != nil {

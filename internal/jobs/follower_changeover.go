@@ -18,7 +18,7 @@ import (
 // tells it step by step, under the same titles. The order is safety 2.
 func followerChangeover(deadline time.Duration) []workflow.Step[*changeover] {
 	return []workflow.Step[*changeover]{
-		{Name: "check", Title: "Check before starting", Do: (*changeover).check},
+		{Name: "check", Title: "Check before starting", Do: (*changeover).check, Undo: (*changeover).forgetUnmade},
 		{Name: "reserve_server", Title: "Reserve a port and a place on disk", Do: (*changeover).reserveServer, Undo: (*changeover).keepOrDiscard},
 		{Name: "copy_leader", Title: "Copy the leader", Do: (*changeover).copyLeader},
 		{Name: "start_follower", Title: "Start the follower", Do: (*changeover).startFollower},

@@ -207,6 +207,17 @@ func (h *house) diskIsTooFull(disk *smallDisk, leader platform.Database) {
 	if !isFull(op.Reason) {
 		t.Errorf("the reason is %q", op.Reason)
 	}
+	// The changeover's own check stops it, before anything was reserved.
+	disk.fill(false)
+	h.setHook(func(when, _, step string) error {
+		if when == "before" && step == "check" {
+			disk.fill(true)
+		}
+		return nil
+	})
+	op, err = h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, Plan: "standard-0", ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationUndone)
+	t.Log(op.Reason)
 	h.setHook(nil)
 	disk.fill(false)
 	h.inOrder("after the disk was full")

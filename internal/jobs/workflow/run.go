@@ -172,14 +172,16 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 		if state == platform.StepDone || state == platform.StepKept {
 			continue
 		}
-		if who := r.a.cancelledBy(); who != "" && !noReturn {
-			return "Cancelled by " + who + ".", nil
-		}
 		r.a.position = i
 		ctx, cancelStretch := r.stretch(ctx, i, noReturn || step.NoReturn)
 		defer cancelStretch()
 		first := step.Downtime && (i == 0 || !r.p.Steps[i-1].Downtime)
 		r.a.recorder.begin(i)
+		if who := r.a.cancelledBy(); who != "" && !noReturn {
+			// Also before the first step: what the operation's start has made is
+			// the first step's to take back.
+			return "Cancelled by " + who + ".", nil
+		}
 		switch {
 		case step.NoReturn && !noReturn:
 			now := time.Now()
