@@ -69,6 +69,22 @@ func SetDatabaseReplacedBy(ctx context.Context, q Querier, id int64, by *int64) 
 	return changeDatabase(ctx, q, `replaced_by_id = $2`, id, by)
 }
 
+// SetWantedZone records where the database's server is to be made; "" leaves it
+// to the rule: away from its leader.
+func SetWantedZone(ctx context.Context, q Querier, id int64, zone string) error {
+	return changeDatabase(ctx, q, `wanted_zone = $2`, id, zone)
+}
+
+// WantedZone is what SetWantedZone recorded.
+func WantedZone(ctx context.Context, q Querier, id int64) (string, error) {
+	return value[string](ctx, q, noDatabase(), `select wanted_zone from databases where id = $1`, id)
+}
+
+// SetDatabasePassword seals a new password of the app's role.
+func SetDatabasePassword(ctx context.Context, q Querier, s *Sealer, id int64, name, password string) error {
+	return changeDatabase(ctx, q, `password_sealed = $2`, id, s.Seal(password, passwordContext(name)))
+}
+
 // SetDatabasePlan moves the database to a plan. What it is billed is not
 // touched: see ChangeBilledPlan.
 func SetDatabasePlan(ctx context.Context, q Querier, id int64, plan string) error {

@@ -84,7 +84,14 @@ func (m *followerMaker) reserveServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.reserveIn(ctx, m.j.zoneAwayFrom(m.leader.Server.Zone), need)
+	zone, err := db.WantedZone(ctx, m.j.Pool, m.it.Database.ID)
+	if err != nil {
+		return err
+	}
+	if zone == "" {
+		zone = m.j.zoneAwayFrom(m.leader.Server.Zone)
+	}
+	return m.reserveIn(ctx, zone, need)
 }
 
 // zoneAwayFrom is another zone than taken wherever there is more than one.

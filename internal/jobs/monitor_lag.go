@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"changeover/internal/db"
@@ -23,7 +24,13 @@ func (m *Monitor) position(ctx context.Context, databaseID int64, conn *pgx.Conn
 	if follows {
 		return postgres.FollowerPosition(ctx, conn)
 	}
-	return postgres.LeaderPosition(ctx, conn)
+	p, err := postgres.LeaderPosition(ctx, conn)
+	if errors.Is(err, postgres.ErrInRecovery) {
+		// A fenced leader's WAL has come to its end, and its followers still
+		// stream from it: they are behind what it has replayed.
+		return postgres.FollowerPosition(ctx, conn)
+	}
+	return p, err
 }
 
 // note feeds a sample, or that there was none, to the leader's tracker.

@@ -25,7 +25,7 @@ func TestReplacedLeaderIsNotUnfencedButMaySeparate(t *testing.T) {
 	if _, err := h.jobs.StartSeparate(t.Context(), actor, leader.ID, "suschi"); platform.KindOf(err) != platform.KindInvalid {
 		t.Fatalf("a wrong confirmation: %v", err)
 	}
-	url, err := db.DatabaseURL(t.Context(), h.pool, h.sealer, h.engine.Host(), leader.ID)
+	oldURL, err := db.DatabaseURL(t.Context(), h.pool, h.sealer, h.engine.Host(), leader.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,15 @@ func TestReplacedLeaderIsNotUnfencedButMaySeparate(t *testing.T) {
 	if fork.State != platform.DatabaseAvailable || fork.ReplacedByID != nil || fork.ForkedFromID == nil || *fork.ForkedFromID != follower.ID || fork.ForkReady {
 		t.Errorf("%+v", fork)
 	}
-	conn, err := pgx.Connect(t.Context(), url)
+	if conn, err := pgx.Connect(t.Context(), oldURL); err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("the URL that apps knew still opens the fork")
+	}
+	newURL, err := db.DatabaseURL(t.Context(), h.pool, h.sealer, h.engine.Host(), leader.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), newURL)
 	if err != nil {
 		t.Fatal(err)
 	}

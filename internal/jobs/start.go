@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"changeover/internal/db"
@@ -65,10 +66,22 @@ func (j *Jobs) installed(major int) error {
 	return platform.Invalid("major", "PostgreSQL %d is not installed on this machine. Choose one of the versions listed, or install it and restart Changeover.", major)
 }
 
-// StartCreateFollower makes a follower of a leader, billed and attached to an app.
+// StartCreateFollower makes a follower of a leader, billed and attached to an
+// app, in another zone than the leader's wherever there is one.
 func (j *Jobs) StartCreateFollower(ctx context.Context, actor string, leaderID, appID int64, planName string) (platform.Operation, error) {
+	return j.StartCreateFollowerIn(ctx, actor, leaderID, appID, planName, "")
+}
+
+// StartCreateFollowerIn is StartCreateFollower in a zone that somebody chose.
+func (j *Jobs) StartCreateFollowerIn(ctx context.Context, actor string, leaderID, appID int64, planName, zone string) (platform.Operation, error) {
+	if zone != "" && !slices.Contains(j.Engine.Zones(), zone) {
+		return platform.Operation{}, platform.Invalid("zone", "There is no zone %q. Choose one from the list, or leave it to the rule: away from the leader.", zone)
+	}
 	return j.begin(ctx, func(tx pgx.Tx) (platform.Operation, error) {
 		follower, err := j.newFollowerRow(ctx, tx, leaderID, appID, planName)
+		if err == nil && zone != "" {
+			err = db.SetWantedZone(ctx, tx, follower.ID, zone)
+		}
 		if err != nil {
 			return platform.Operation{}, err
 		}

@@ -45,6 +45,13 @@ func (c *changeover) makeReady(ctx context.Context) error {
 	if c.leaderConn, err = c.j.connect(ctx, c.old); err != nil {
 		return err
 	}
+	facts, err := postgres.ReadFacts(ctx, c.leaderConn)
+	if err != nil {
+		return err
+	}
+	if facts.Connections > c.it.Plan.Connections {
+		return workflow.Abort("%d connections are in use and %s takes %d. Close %d of them, or choose a larger plan.", facts.Connections, c.it.Plan.Name, c.it.Plan.Connections, facts.Connections-c.it.Plan.Connections)
+	}
 	// Other followers of the old leader do not move by themselves in a changeover
 	// (spec 3b), so no slots are made for them.
 	if _, err := postgres.PrepareCandidate(ctx, c.leaderConn, candidate, postgres.Preparation{}); err != nil {

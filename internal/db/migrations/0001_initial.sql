@@ -81,6 +81,7 @@ create table databases (
   readable_at     timestamptz,
   forked_from_id  bigint references databases,
   fork_ready      boolean not null default true,
+  wanted_zone     text not null default '',     -- where its server is to be made; '' = by the rule
   replaced_by_id  bigint references databases,
   fenced_at       timestamptz,
   database_name   text not null,

@@ -19,6 +19,9 @@ type Step[S any] struct {
 	// Downtime marks a step during which writes are refused. Steps of such a
 	// stretch are recorded while they run or after it, never in its way.
 	Downtime bool
+	// AppDown marks a step after the point of no return until which the app is
+	// kept down: a stop of the program waits for it.
+	AppDown bool
 	// Deadline bounds the step; on the first step of a Downtime stretch it bounds
 	// the whole stretch up to the point of no return. Past it all is undone.
 	Deadline time.Duration

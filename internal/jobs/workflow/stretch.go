@@ -12,9 +12,10 @@ const finishWithin = 10 * time.Second
 // stretch is the context for the step at position i. Where writes are refused
 // and the way on is certain (forward after the point of no return, or back), a
 // stop of the program waits for the end of it: what it would leave behind until
-// the next start is a database that takes no writes.
+// the next start is a database that takes no writes, or an app that is down.
 func (r *run[S]) stretch(ctx context.Context, i int, certain bool) (context.Context, context.CancelFunc) {
-	if !certain || !r.p.Steps[i].Downtime {
+	step := &r.p.Steps[i]
+	if !certain || !step.Downtime && !step.AppDown {
 		return ctx, func() {}
 	}
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))

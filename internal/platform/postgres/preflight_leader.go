@@ -53,7 +53,7 @@ func checkPrepared(ctx context.Context, q Querier) (platform.Check, error) {
 	if err != nil || len(names) == 0 {
 		return ok(name, title, "There are none."), err
 	}
-	return know(name, title, "%s survive the switch and keep their locks; commit or roll them back on the new leader: %s.", count(int64(len(names)), "prepared transaction"), list(names)), nil
+	return know(name, title, "%s: the switch keeps what is prepared, and its locks; commit it or roll it back on the new leader: %s.", count(int64(len(names)), "prepared transaction"), list(names)), nil
 }
 
 func checkUnlogged(ctx context.Context, q Querier) (platform.Check, error) {
@@ -68,7 +68,7 @@ func checkUnlogged(ctx context.Context, q Querier) (platform.Check, error) {
 	case tables == 0:
 		return ok(name, title, "There are none."), nil
 	}
-	return know(name, title, "%s (%s) arrive empty: their rows are not in the WAL. Make them logged before, with alter table … set logged, if the rows matter.", count(tables, "unlogged table"), platform.Bytes(bytes)), nil
+	return know(name, title, "%s (%s): empty after the switch, since such rows are not in the WAL. Use alter table … set logged before, if they matter.", count(tables, "unlogged table"), platform.Bytes(bytes)), nil
 }
 
 func checkLogicalSlots(ctx context.Context, q Querier) (platform.Check, error) {

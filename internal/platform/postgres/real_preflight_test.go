@@ -93,9 +93,9 @@ func testPreflight(t *testing.T, p *pair) {
 		run(t, slow, "begin", "select count(*) from t", "select pg_sleep(5.1)")
 
 		found := preflight(t, p.follower.Slot, leader, follower, nil)
-		expect(t, found, "unlogged_tables", platform.CheckKnow, "1 unlogged table (", "arrive empty")
+		expect(t, found, "unlogged_tables", platform.CheckKnow, "1 unlogged table (", "empty after the switch")
 		expect(t, found, "session_state", platform.CheckKnow, "1 listener,", "1 temporary table,", "1 advisory lock.")
-		expect(t, found, "prepared_transactions", platform.CheckKnow, "1 prepared transaction survive", "left over (")
+		expect(t, found, "prepared_transactions", platform.CheckKnow, "1 prepared transaction: the switch keeps", "left over (")
 		expect(t, found, "logical_slots", platform.CheckKnow, "reader (not in use)")
 		expect(t, found, "subscriptions", platform.CheckKnow, "orders (disabled)")
 		expect(t, found, "long_transactions", platform.CheckKnow, "1 transaction open", "Connection ", "select pg_sleep(5.1)")
