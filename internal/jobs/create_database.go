@@ -8,7 +8,6 @@ import (
 	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
-	"changeover/internal/platform/postgres"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -96,7 +95,7 @@ func (m *databaseMaker) makeCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	verifier, err := postgres.Verifier(password)
+	verifier, err := engine.Verifier(password)
 	if err != nil {
 		return err
 	}

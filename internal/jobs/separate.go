@@ -6,6 +6,7 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
 	"changeover/internal/platform/postgres"
 
 	"github.com/jackc/pgx/v5"
@@ -40,7 +41,7 @@ func (f *fencer) changePassword(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	verifier, err := postgres.Verifier(password)
+	verifier, err := engine.Verifier(password)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,8 @@ func (r *run[S]) undoStep(ctx context.Context, i int) error {
 			// It stays marked as the one that failed; that it was put back shows in the verdict.
 			return r.a.recorder.save(ctx, Changes{})
 		case err == nil:
-			r.a.recorder.end(i, platform.StepUndone, "")
+			// Its times stay those of what it did.
+			r.a.recorder.note(i, func(s *platform.OperationStep) { s.State = platform.StepUndone })
 			return r.a.recorder.save(ctx, Changes{})
 		case errors.As(err, &kept):
 			r.a.recorder.end(i, platform.StepKept, kept.detail)

@@ -1,5 +1,5 @@
 // Package engine owns the words between the procedures and whatever makes and
-// destroys servers. It holds types only; each kind of engine is a package
+// destroys servers, and what they agree on; each kind of engine is a package
 // below it. It must not import jobs, db or the web.
 package engine
 

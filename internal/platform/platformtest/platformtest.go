@@ -124,7 +124,7 @@ func (p *Platform) NewServer(t testing.TB, plan string) engine.Server {
 func NewCredentials(t testing.TB) (c engine.Credentials, password string) {
 	t.Helper()
 	password = platform.RandomToken(32)
-	verifier, err := engine.ScramVerifier(password)
+	verifier, err := engine.Verifier(password)
 	if err != nil {
 		t.Fatal(err)
 	}
