@@ -73,21 +73,7 @@ func TestJourney(t *testing.T) {
 	b.awaitText(30*time.Second, "topology", "0 commits")
 	b.photograph("07-leader-with-follower")
 	b.await(10*time.Second, "the plot's newest sample", `document.querySelector("#lag-now [data-at]")`)
-	// The lag on the page is at most a second old; the limit here leaves room
-	// for a machine that runs other tests beside this one.
-	worst := ask(b, "measure the age of the lag", chromedp.Evaluate[float64](`new Promise((done) => {
-		let worst = 0, since = performance.now();
-		const look = () => {
-			const at = Number(document.querySelector("#lag-now [data-at]")?.dataset.at || 0);
-			worst = Math.max(worst, Date.now() - at);
-			performance.now() - since < 5000 ? setTimeout(look, 10) : done(worst);
-		};
-		look();
-	})`, chromedp.EvalAwaitPromise))
-	t.Logf("the lag on the page was at most %.0f ms old", worst)
-	if worst > 3000 {
-		t.Errorf("the lag on the page was %.0f ms old", worst)
-	}
+	lagIsFresh(t, b)
 
 	// 4. Change plan by follower changeover.
 	b.click("change-plan")
@@ -170,4 +156,29 @@ func TestJourney(t *testing.T) {
 	b.awaitText(5*time.Second, "audit", "start follower changeover")
 	b.photograph("15-audit")
 	b.wantNoErrors()
+}
+
+// lagIsFresh holds the bar: the lag on the page is at most a second old. A
+// machine that runs other tests beside this one stalls now and then, so one of
+// six stretches of three seconds has to be without a stall.
+func lagIsFresh(t *testing.T, b *tab) {
+	t.Helper()
+	var worsts []float64
+	for range 6 {
+		worst := ask(b, "measure the age of the lag", chromedp.Evaluate[float64](`new Promise((done) => {
+			let worst = 0, since = performance.now();
+			const look = () => {
+				const at = Number(document.querySelector("#lag-now [data-at]")?.dataset.at || 0);
+				worst = Math.max(worst, Date.now() - at);
+				performance.now() - since < 3000 ? setTimeout(look, 10) : done(worst);
+			};
+			look();
+		})`, chromedp.EvalAwaitPromise))
+		worsts = append(worsts, worst)
+		if worst <= 1000 {
+			t.Logf("the lag on the page was at most %.0f ms old", worst)
+			return
+		}
+	}
+	t.Errorf("the lag on the page was more than a second old in each of six stretches: %.0f ms", worsts)
 }
