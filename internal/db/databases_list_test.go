@@ -97,16 +97,19 @@ func TestListOf500DatabasesIsFast(t *testing.T) {
 	noError(t, err)
 	_, err = pool.Exec(ctx, `analyze`)
 	noError(t, err)
+	const bound = 50 * time.Millisecond
 	best := time.Hour
-	for range 10 {
+	for range 100 { // tests of other packages run beside this one: it is the best of many that tells
 		begun := time.Now()
 		if n := len(must(db.ListDatabases(ctx, pool, db.DatabaseFilter{}))(t)); n != 500 {
 			t.Fatalf("%d databases", n)
 		}
-		best = min(best, time.Since(begun))
+		if best = min(best, time.Since(begun)); best <= bound {
+			break
+		}
 	}
 	t.Logf("500 databases in %v", best)
-	if best > 50*time.Millisecond {
+	if best > bound {
 		t.Errorf("500 databases took %v at best", best)
 	}
 }
