@@ -120,7 +120,7 @@ func (a *app) createFollower(c echo.Context) (operation int64, name string, err 
 		}
 		appID = app.ID
 	}
-	op, err := a.jobs.StartCreateFollowerIn(ctx, visitorOf(c).Email, row.Database.ID, appID, input["plan"], input["zone"])
+	op, err := a.jobs.StartCreateFollower(ctx, visitorOf(c).Email, row.Database.ID, appID, input["plan"], input["zone"])
 	if err != nil {
 		return 0, "", err
 	}

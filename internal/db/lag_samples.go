@@ -51,8 +51,3 @@ func LagSamples(ctx context.Context, q Querier, databaseID int64, from, to time.
 	}
 	return list, err
 }
-
-// DeleteLagSamples forgets the samples before the time and returns how many.
-func DeleteLagSamples(ctx context.Context, q Querier, before time.Time) (int64, error) {
-	return exec(ctx, q, `delete from lag_samples where at < $1`, before)
-}

@@ -128,7 +128,4 @@ func TestLagSamples(t *testing.T) {
 	if n := len(must(db.LagSamples(ctx, pool, d.ID, end, begun, 10))(t)) + len(must(db.LagSamples(ctx, pool, d.ID, begun, end, 0))(t)); n != 0 {
 		t.Errorf("%d samples of nothing", n)
 	}
-	if n := must(db.DeleteLagSamples(ctx, pool, begun.Add(900*time.Second)))(t); n != 900 {
-		t.Errorf("%d forgotten", n)
-	}
 }

@@ -116,10 +116,15 @@ func (m *databaseMaker) startServer(ctx context.Context) error {
 	})
 }
 
-func (m *databaseMaker) attach(ctx context.Context) error {
+func (m *databaseMaker) attach(ctx context.Context) error { return m.attachAs(ctx, true) }
+
+// attachAs gives the app a config var for it, begins the billing and makes it
+// available. The first database of an app becomes its DATABASE_URL where
+// firstIsPrimary is set; a follower never does.
+func (m *databaseMaker) attachAs(ctx context.Context, firstIsPrimary bool) error {
 	return m.InTx(ctx, func(tx pgx.Tx) error {
 		d := m.it.Database
-		attachment, err := db.Attach(ctx, tx, db.NewAttachment{AppID: d.AppID, DatabaseID: d.ID, FirstIsPrimary: true, Actor: m.Operation.RequestedBy, OperationID: &m.Operation.ID})
+		attachment, err := db.Attach(ctx, tx, db.NewAttachment{AppID: d.AppID, DatabaseID: d.ID, FirstIsPrimary: firstIsPrimary, Actor: m.Operation.RequestedBy, OperationID: &m.Operation.ID})
 		if err != nil {
 			return err
 		}

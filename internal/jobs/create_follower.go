@@ -159,21 +159,10 @@ func (m *followerMaker) startFollower(ctx context.Context) error {
 }
 
 func (m *followerMaker) attach(ctx context.Context) error {
-	return m.InTx(ctx, func(tx pgx.Tx) error {
-		d := m.it.Database
-		if d.State == platform.DatabaseAvailable {
-			return nil
-		}
-		attachment, err := db.Attach(ctx, tx, db.NewAttachment{AppID: d.AppID, DatabaseID: d.ID, FirstIsPrimary: false, Actor: m.Operation.RequestedBy, OperationID: &m.Operation.ID})
-		if err != nil {
-			return err
-		}
-		m.Detail("%s of %s", attachment.ConfigVarName(), d.AppName)
-		if err := db.StartBilling(ctx, tx, d.ID, m.it.Plan); err != nil {
-			return err
-		}
-		return db.SetDatabaseState(ctx, tx, d.ID, platform.DatabaseAvailable)
-	})
+	if m.it.Database.State == platform.DatabaseAvailable {
+		return nil // an existing follower of a changeover
+	}
+	return m.attachAs(ctx, false)
 }
 
 // waitUntilCaughtUp waits for at most 200 commits behind, and for the follower

@@ -53,6 +53,7 @@ type changeover struct {
 	candidate  *pgx.Conn
 	proof      engine.Proof // pg_controldata's word on the old leader, under way since the stop
 	probe      *postgres.Probe
+	seen       postgres.Outage // what the probe saw, once it has stopped
 }
 
 func (j *Jobs) newChangeover(ctx context.Context, a *workflow.Attempt) (*changeover, error) {

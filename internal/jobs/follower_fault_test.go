@@ -43,7 +43,7 @@ func TestLeaderIsKilledWhileAFollowerIsCopied(t *testing.T) {
 	b := h.openBook()
 	for _, start := range []func() (platform.Operation, error){
 		func() (platform.Operation, error) {
-			return h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0")
+			return h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0", "")
 		},
 		func() (platform.Operation, error) {
 			return h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, Plan: "standard-0", ConfirmedJobs: true})
@@ -143,7 +143,7 @@ func (h *house) followerDoesNotStart(leader platform.Database) {
 		}
 		return nil
 	})
-	op, err := h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0")
+	op, err := h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0", "")
 	op = h.ended(op, err, platform.OperationUndone)
 	if !strings.Contains(op.Reason, "did not start") || !strings.Contains(op.Reason, `unrecognized configuration parameter "no_such_setting"`) {
 		t.Errorf("the reason is %q", op.Reason)
@@ -182,7 +182,7 @@ func (e *smallDisk) fill(full bool) {
 func (h *house) diskIsTooFull(disk *smallDisk, leader platform.Database) {
 	t := h.t
 	disk.fill(true)
-	_, err := h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0")
+	_, err := h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0", "")
 	isFull := func(text string) bool {
 		return strings.Contains(text, "has 700 MB free") && strings.Contains(text, "Free some space")
 	}
@@ -202,7 +202,7 @@ func (h *house) diskIsTooFull(disk *smallDisk, leader platform.Database) {
 		}
 		return nil
 	})
-	op, err := h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0")
+	op, err := h.jobs.StartCreateFollower(t.Context(), actor, leader.ID, h.app.ID, "standard-0", "")
 	op = h.ended(op, err, platform.OperationUndone)
 	if !isFull(op.Reason) {
 		t.Errorf("the reason is %q", op.Reason)

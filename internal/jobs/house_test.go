@@ -196,7 +196,7 @@ func (h *house) leader(plan string) platform.Database {
 func (h *house) follower(leader platform.Database, plan string) platform.Database {
 	h.t.Helper()
 	h.makeForkReady(leader)
-	op, err := h.jobs.StartCreateFollower(h.t.Context(), actor, leader.ID, h.app.ID, plan)
+	op, err := h.jobs.StartCreateFollower(h.t.Context(), actor, leader.ID, h.app.ID, plan, "")
 	op = h.ended(op, err, platform.OperationCompleted)
 	return h.database(op.DatabaseID)
 }

@@ -113,7 +113,7 @@ func TestEveryOtherProcedureIsCancelled(t *testing.T) {
 			return h.jobs.StartCreateDatabase(ctx, actor, h.app.ID, "standard-0", h.engine.Installations()[0].Major)
 		},
 		platform.CreateFollower: func() (platform.Operation, error) {
-			return h.jobs.StartCreateFollower(ctx, actor, leader.ID, h.app.ID, "standard-0")
+			return h.jobs.StartCreateFollower(ctx, actor, leader.ID, h.app.ID, "standard-0", "")
 		},
 		platform.Unfollow:      func() (platform.Operation, error) { return h.jobs.StartUnfollow(ctx, actor, follower.ID, h.app.Name) },
 		platform.Promote:       func() (platform.Operation, error) { return h.jobs.StartPromote(ctx, actor, other.ID, h.app.ID) },

@@ -47,7 +47,7 @@ func TestRefusals(t *testing.T) {
 	refused("a changeover with jobs that may write", err, platform.KindInvalid, "scheduled jobs")
 	_, err = h.jobs.StartChangeover(ctx, actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &other.ID, ConfirmedJobs: true})
 	refused("a changeover to a stranger", err, platform.KindInvalid, "does not follow")
-	_, err = h.jobs.StartCreateFollower(ctx, actor, follower.ID, h.app.ID, "standard-0")
+	_, err = h.jobs.StartCreateFollower(ctx, actor, follower.ID, h.app.ID, "standard-0", "")
 	refused("a follower of a follower", err, platform.KindConflict)
 
 	op := h.secondIsRefused(leader, follower)

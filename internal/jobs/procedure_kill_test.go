@@ -63,7 +63,7 @@ func (h *house) life(points func(platform.OperationKind) []point) platform.Datab
 	mustCommit(h, w)
 
 	op = h.killed(points(platform.CreateFollower), func() (platform.Operation, error) {
-		return h.jobs.StartCreateFollower(ctx, actor, leader.ID, h.app.ID, "standard-0")
+		return h.jobs.StartCreateFollower(ctx, actor, leader.ID, h.app.ID, "standard-0", "")
 	})
 	fork := h.database(op.DatabaseID)
 	h.killed(points(platform.Unfollow), func() (platform.Operation, error) {

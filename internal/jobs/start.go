@@ -67,13 +67,9 @@ func (j *Jobs) installed(major int) error {
 }
 
 // StartCreateFollower makes a follower of a leader, billed and attached to an
-// app, in another zone than the leader's wherever there is one.
-func (j *Jobs) StartCreateFollower(ctx context.Context, actor string, leaderID, appID int64, planName string) (platform.Operation, error) {
-	return j.StartCreateFollowerIn(ctx, actor, leaderID, appID, planName, "")
-}
-
-// StartCreateFollowerIn is StartCreateFollower in a zone that somebody chose.
-func (j *Jobs) StartCreateFollowerIn(ctx context.Context, actor string, leaderID, appID int64, planName, zone string) (platform.Operation, error) {
+// app, in the zone that somebody chose; with "" in another than the leader's
+// wherever there is one.
+func (j *Jobs) StartCreateFollower(ctx context.Context, actor string, leaderID, appID int64, planName, zone string) (platform.Operation, error) {
 	if zone != "" && !slices.Contains(j.Engine.Zones(), zone) {
 		return platform.Operation{}, platform.Invalid("zone", "There is no zone %q. Choose one from the list, or leave it to the rule: away from the leader.", zone)
 	}

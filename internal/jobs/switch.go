@@ -152,7 +152,7 @@ func (c *changeover) waitUntilZeroBehind(ctx context.Context) error {
 		}
 	}
 	noted := make(chan error, 1)
-	go func() { noted <- c.noteShutdown(ctx) }()
+	go func() { noted <- c.noteShutdown(ctx, c.InRelaxedTx) }()
 	candidate, err := c.candidateConn(ctx)
 	if err == nil {
 		err = postgres.ReplayedPast(ctx, candidate, *c.facts.ShutdownLSN, func(left int64) {
@@ -183,10 +183,10 @@ func (c *changeover) waitUntilZeroBehind(ctx context.Context) error {
 	return nil
 }
 
-// noteShutdown writes the end of the old timeline down without waiting for the
-// disk: the record of the point of no return, which comes next, carries it there.
-func (c *changeover) noteShutdown(ctx context.Context) error {
-	return c.InRelaxedTx(ctx, func(tx pgx.Tx) error {
+// noteShutdown writes the end of the old timeline down. Before the point of no
+// return it need not wait for the disk: that record comes next and carries it there.
+func (c *changeover) noteShutdown(ctx context.Context, inTx func(context.Context, func(pgx.Tx) error) error) error {
+	return inTx(ctx, func(tx pgx.Tx) error {
 		return db.SaveSwitch(ctx, tx, db.Changeover{OperationID: c.Operation.ID, ShutdownLSN: c.facts.ShutdownLSN, OldTimeline: c.facts.OldTimeline,
 			SessionsEnded: c.facts.SessionsEnded, TransactionsEnded: c.facts.TransactionsEnded})
 	})
@@ -216,6 +216,11 @@ func (c *changeover) unfollow(ctx context.Context) error {
 	case !fenced:
 		c.proof = nil
 		if err := c.waitUntilZeroBehind(ctx); err != nil {
+			return err
+		}
+		// The point of no return lies behind, so nothing else carries the new end
+		// of the old timeline to the disk: an attempt after a crash compares with it.
+		if err := c.noteShutdown(ctx, c.InTx); err != nil {
 			return err
 		}
 	}

@@ -113,12 +113,12 @@ func (c *changeover) awaitWrite(ctx context.Context, at place, limit time.Durati
 // step that saw a write accepted.
 func (c *changeover) measure(facts *db.Changeover) {
 	if c.probe != nil {
-		seen := c.probe.Stop()
+		c.seen = c.probe.Stop() // kept, for the case that writing it down needs a second try
 		c.probe = nil
-		if !seen.RefusedAt.IsZero() && !seen.AcceptedAt.IsZero() {
-			facts.RefusedAt, facts.AcceptedAt, facts.OutageMS = &seen.RefusedAt, &seen.AcceptedAt, milliseconds(seen.Duration())
-			return
-		}
+	}
+	if seen := c.seen; !seen.RefusedAt.IsZero() && !seen.AcceptedAt.IsZero() {
+		facts.RefusedAt, facts.AcceptedAt, facts.OutageMS = &seen.RefusedAt, &seen.AcceptedAt, milliseconds(seen.Duration())
+		return
 	}
 	from, until := c.StartedAt("fence_writes"), c.FinishedAt("promote")
 	if from != nil && until != nil {

@@ -20,13 +20,3 @@ type Check struct {
 	State  CheckState
 	Detail string
 }
-
-// Stopped is whether any check stands in the way.
-func Stopped(checks []Check) bool {
-	for _, c := range checks {
-		if c.State == CheckStop {
-			return true
-		}
-	}
-	return false
-}
