@@ -15,17 +15,27 @@ const (
 	admin                  // of those, administrators
 )
 
-// route is one URL. Every route that changes something has either the words
-// for its audit row, or the reason why none is written.
+// route is one URL. Every route has either the words for its audit row, or the
+// reason why none is written.
 type route struct {
 	method  string
 	path    string
 	handler echo.HandlerFunc
 	who     audience
 	audit   string // what the audit row calls the act
-	noAudit string // why there is no row
-	once    bool   // the same form sent twice within seconds acts once
+	noAudit string // why there is none
+	flags   routeFlag
 }
+
+// routeFlag is what else holds for a route.
+type routeFlag int
+
+const (
+	once routeFlag = 1 << iota // the same form sent twice within seconds acts once
+)
+
+// reads is why most routes leave no audit row.
+const reads = "it only reads"
 
 const (
 	get  = http.MethodGet
@@ -35,76 +45,76 @@ const (
 // routes is every URL of the program.
 func (a *app) routes() []route {
 	return []route{
-		{get, "/", a.home, user, "", "", false},
-		{get, "/sign-in", a.signInNew, public, "", "", false},
-		{post, "/sign-in", a.signInCreate, public, "sign in", "", false},
-		{get, "/sign-in/:token", a.signInLinkShow, public, "", "", false},
-		{post, "/sign-in/:token", a.signInLinkUse, public, "sign in with a link", "", false},
-		{post, "/sign-out", a.signOut, user, "sign out", "", false},
+		{get, "/", a.home, user, "", reads, 0},
+		{get, "/sign-in", a.signInNew, public, "", reads, 0},
+		{post, "/sign-in", a.signInCreate, public, "sign in", "", 0},
+		{get, "/sign-in/:token", a.signInLinkShow, public, "", reads, 0},
+		{post, "/sign-in/:token", a.signInLinkUse, public, "sign in with a link", "", 0},
+		{post, "/sign-out", a.signOut, user, "sign out", "", 0},
 
-		{get, "/databases", a.databaseIndex, user, "", "", false},
-		{get, "/databases/new", a.databaseNew, user, "", "", false},
-		{post, "/databases", a.databaseCreate, user, "create database", "", true},
-		{get, "/databases/:database", a.databaseShow, user, "", "", false},
-		{post, "/databases/:database/url", a.databaseReveal, user, "reveal database URL", "", false},
-		{get, "/databases/:database/followers/new", a.followerNew, user, "", "", false},
-		{post, "/databases/:database/followers", a.followerCreate, user, "create follower", "", true},
-		{get, "/databases/:database/change-plan", a.changePlan, user, "", "", false},
-		{post, "/databases/:database/changeover", a.changeoverStart, user, "start follower changeover", "", true},
-		{get, "/databases/:database/unfollow", a.unfollowConfirm, user, "", "", false},
-		{post, "/databases/:database/unfollow", a.unfollowStart, user, "unfollow", "", true},
-		{get, "/databases/:database/promote", a.promoteConfirm, user, "", "", false},
-		{post, "/databases/:database/promote", a.promoteStart, user, "promote", "", true},
-		{get, "/databases/:database/fence", a.fenceConfirm, user, "", "", false},
-		{post, "/databases/:database/fence", a.fenceStart, user, "fence", "", true},
-		{get, "/databases/:database/unfence", a.unfenceConfirm, user, "", "", false},
-		{post, "/databases/:database/unfence", a.unfenceStart, user, "unfence", "", true},
-		{get, "/databases/:database/separate", a.separateConfirm, user, "", "", false},
-		{post, "/databases/:database/separate", a.separateStart, user, "make a separate fork", "", true},
-		{get, "/databases/:database/destroy", a.destroyConfirm, user, "", "", false},
-		{post, "/databases/:database/destroy", a.destroyStart, user, "destroy database", "", true},
-		{get, "/databases/:database/activity", a.activityShow, user, "", "", false},
-		{post, "/databases/:database/activity/:pid/cancel", a.activityCancel, user, "cancel query", "", false},
-		{post, "/databases/:database/activity/:pid/terminate", a.activityTerminate, user, "terminate connection", "", false},
-		{post, "/databases/:database/attachments", a.attachmentCreate, user, "attach", "", true},
-		{post, "/databases/:database/attachments/:id/detach", a.attachmentDelete, user, "detach", "", true},
+		{get, "/databases", a.databaseIndex, user, "", reads, 0},
+		{get, "/databases/new", a.databaseNew, user, "", reads, 0},
+		{post, "/databases", a.databaseCreate, user, "create database", "", once},
+		{get, "/databases/:database", a.databaseShow, user, "", reads, 0},
+		{post, "/databases/:database/url", a.databaseReveal, user, "reveal database URL", "", 0},
+		{get, "/databases/:database/followers/new", a.followerNew, user, "", reads, 0},
+		{post, "/databases/:database/followers", a.followerCreate, user, "create follower", "", once},
+		{get, "/databases/:database/change-plan", a.changePlan, user, "", reads, 0},
+		{post, "/databases/:database/changeover", a.changeoverStart, user, "start follower changeover", "", once},
+		{get, "/databases/:database/unfollow", a.unfollowConfirm, user, "", reads, 0},
+		{post, "/databases/:database/unfollow", a.unfollowStart, user, "unfollow", "", once},
+		{get, "/databases/:database/promote", a.promoteConfirm, user, "", reads, 0},
+		{post, "/databases/:database/promote", a.promoteStart, user, "promote", "", once},
+		{get, "/databases/:database/fence", a.fenceConfirm, user, "", reads, 0},
+		{post, "/databases/:database/fence", a.fenceStart, user, "fence", "", once},
+		{get, "/databases/:database/unfence", a.unfenceConfirm, user, "", reads, 0},
+		{post, "/databases/:database/unfence", a.unfenceStart, user, "unfence", "", once},
+		{get, "/databases/:database/separate", a.separateConfirm, user, "", reads, 0},
+		{post, "/databases/:database/separate", a.separateStart, user, "make a separate fork", "", once},
+		{get, "/databases/:database/destroy", a.destroyConfirm, user, "", reads, 0},
+		{post, "/databases/:database/destroy", a.destroyStart, user, "destroy database", "", once},
+		{get, "/databases/:database/activity", a.activityShow, user, "", reads, 0},
+		{post, "/databases/:database/activity/:pid/cancel", a.activityCancel, user, "cancel query", "", 0},
+		{post, "/databases/:database/activity/:pid/terminate", a.activityTerminate, user, "terminate connection", "", 0},
+		{post, "/databases/:database/attachments", a.attachmentCreate, user, "attach", "", once},
+		{post, "/databases/:database/attachments/:id/detach", a.attachmentDelete, user, "detach", "", once},
 
-		{get, "/apps", a.appIndex, user, "", "", false},
-		{post, "/apps", a.appCreate, user, "create app", "", true},
-		{get, "/apps/:app", a.appShow, user, "", "", false},
-		{get, "/apps/:app/config-vars", a.configVarIndex, user, "", "", false},
-		{post, "/apps/:app/config-vars", a.configVarSet, user, "set config var", "", true},
-		{post, "/apps/:app/config-vars/:name/delete", a.configVarDelete, user, "remove config var", "", true},
-		{post, "/apps/:app/config-vars/:name/reveal", a.configVarReveal, user, "reveal config var", "", false},
-		{post, "/apps/:app/maintenance", a.maintenanceSet, user, "set maintenance mode", "", false},
-		{post, "/apps/:app/formation", a.formationSet, user, "scale", "", false},
-		{get, "/apps/:app/destroy", a.appDestroyConfirm, user, "", "", false},
-		{post, "/apps/:app/destroy", a.appDestroy, user, "destroy app", "", true},
+		{get, "/apps", a.appIndex, user, "", reads, 0},
+		{post, "/apps", a.appCreate, user, "create app", "", once},
+		{get, "/apps/:app", a.appShow, user, "", reads, 0},
+		{get, "/apps/:app/config-vars", a.configVarIndex, user, "", reads, 0},
+		{post, "/apps/:app/config-vars", a.configVarSet, user, "set config var", "", once},
+		{post, "/apps/:app/config-vars/:name/delete", a.configVarDelete, user, "remove config var", "", once},
+		{post, "/apps/:app/config-vars/:name/reveal", a.configVarReveal, user, "reveal config var", "", 0},
+		{post, "/apps/:app/maintenance", a.maintenanceSet, user, "set maintenance mode", "", 0},
+		{post, "/apps/:app/formation", a.formationSet, user, "scale", "", 0},
+		{get, "/apps/:app/destroy", a.appDestroyConfirm, user, "", reads, 0},
+		{post, "/apps/:app/destroy", a.appDestroy, user, "destroy app", "", once},
 
-		{get, "/operations/:id", a.operationShow, user, "", "", false},
-		{post, "/operations/:id/cancel", a.operationCancel, user, "cancel operation", "", true},
-		{post, "/operations/:id/retry", a.operationRetry, user, "retry operation", "", true},
+		{get, "/operations/:id", a.operationShow, user, "", reads, 0},
+		{post, "/operations/:id/cancel", a.operationCancel, user, "cancel operation", "", once},
+		{post, "/operations/:id/retry", a.operationRetry, user, "retry operation", "", once},
 
-		{get, "/notices", a.noticeIndex, user, "", "", false},
-		{get, "/notices/:id", a.noticeShow, user, "", "", false},
-		{post, "/notices/:id/read", a.noticeRead, user, "", "a reader's own mark", false},
-		{post, "/notices/:id/unread", a.noticeUnread, user, "", "a reader's own mark", false},
-		{get, "/audit", a.auditIndex, user, "", "", false},
-		{get, "/plans", a.planIndex, user, "", "", false},
-		{get, "/search", a.search, user, "", "", false},
+		{get, "/notices", a.noticeIndex, user, "", reads, 0},
+		{get, "/notices/:id", a.noticeShow, user, "", reads, 0},
+		{post, "/notices/:id/read", a.noticeRead, user, "", "a reader's own mark", 0},
+		{post, "/notices/:id/unread", a.noticeUnread, user, "", "a reader's own mark", 0},
+		{get, "/audit", a.auditIndex, user, "", reads, 0},
+		{get, "/plans", a.planIndex, user, "", reads, 0},
+		{get, "/search", a.search, user, "", reads, 0},
 
-		{get, "/settings", a.settingsShow, user, "", "", false},
-		{post, "/settings/password", a.passwordSet, user, "change password", "", false},
-		{post, "/settings/sessions/end-others", a.sessionEndOthers, user, "end other sessions", "", false},
-		{post, "/settings/sessions/:id/end", a.sessionEnd, user, "end session", "", false},
-		{post, "/settings/tokens", a.tokenCreate, user, "create API token", "", true},
-		{post, "/settings/tokens/:id/revoke", a.tokenRevoke, user, "revoke API token", "", true},
+		{get, "/settings", a.settingsShow, user, "", reads, 0},
+		{post, "/settings/password", a.passwordSet, user, "change password", "", 0},
+		{post, "/settings/sessions/end-others", a.sessionEndOthers, user, "end other sessions", "", 0},
+		{post, "/settings/sessions/:id/end", a.sessionEnd, user, "end session", "", 0},
+		{post, "/settings/tokens", a.tokenCreate, user, "create API token", "", once},
+		{post, "/settings/tokens/:id/revoke", a.tokenRevoke, user, "revoke API token", "", once},
 
-		{get, "/live", a.liveSocket, user, "", "", false},
-		{get, "/healthz", a.healthz, public, "", "", false},
-		{get, "/readyz", a.readyz, public, "", "", false},
-		{get, "/metrics", a.metrics, user, "", "", false},
-		{get, "/static/*", a.staticFile, public, "", "", false},
+		{get, "/live", a.liveSocket, user, "", reads, 0},
+		{get, "/healthz", a.healthz, public, "", reads, 0},
+		{get, "/readyz", a.readyz, public, "", reads, 0},
+		{get, "/metrics", a.metrics, user, "", reads, 0},
+		{get, "/static/*", a.staticFile, public, "", reads, 0},
 	}
 }
 
@@ -116,11 +126,11 @@ func (a *app) router() *echo.Echo {
 	e.Use(a.observe, a.secureHeaders, a.checkHost, limitBody, compress(), a.identify, a.checkForm)
 	routes := a.routes()
 	if a.cfg.Development {
-		routes = append(routes, route{get, "/styleguide", a.styleguide, user, "", "", false})
+		routes = append(routes, route{get, "/styleguide", a.styleguide, user, "", reads, 0})
 	}
 	for _, r := range routes {
 		handler := r.handler
-		if r.once {
+		if r.flags&once != 0 {
 			handler = a.onlyOnce(handler)
 		}
 		if r.audit != "" {
