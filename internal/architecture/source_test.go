@@ -46,7 +46,8 @@ func sources(t *testing.T) []string {
 			}
 			return nil
 		}
-		if entry.Type().IsRegular() && !strings.HasSuffix(name, ".log") {
+		// In a second worktree .git is a file.
+		if entry.Type().IsRegular() && name != ".git" && !strings.HasSuffix(name, ".log") {
 			names = append(names, filepath.ToSlash(name))
 		}
 		return nil

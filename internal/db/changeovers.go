@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Changeover is what was asked for in a follower changeover, and what its steps
-// learned about the switch. Nil means: not known yet.
+// Changeover is what was asked for in a follower changeover, and what the steps of
+// it, or of another planned switch, learned about the switch. Nil means: not known yet.
 type Changeover struct {
 	OperationID       int64
 	NewFollower       bool
@@ -41,7 +41,13 @@ func InsertChangeover(ctx context.Context, tx pgx.Tx, operationID int64, newFoll
 	return err
 }
 
-// ChangeoverOf is the changeover of an operation; NotFound when it is none.
+// InsertSwitch is the row of a planned switch that is no changeover: nothing is
+// asked for in it, and its steps learn the same.
+func InsertSwitch(ctx context.Context, tx pgx.Tx, operationID int64) error {
+	return InsertChangeover(ctx, tx, operationID, false, false)
+}
+
+// ChangeoverOf is the switch of an operation; NotFound when it has none.
 func ChangeoverOf(ctx context.Context, q Querier, operationID int64) (Changeover, error) {
 	var c Changeover
 	var saved []byte
@@ -54,7 +60,7 @@ func ChangeoverOf(ctx context.Context, q Querier, operationID int64) (Changeover
 		&c.MaintenanceWasOn, &shutdown, &c.OldTimeline, &oldEnd, &fork, &c.NewTimeline, &c.RefusedAt, &c.AcceptedAt,
 		&c.OutageMS, &c.SessionsEnded, &c.TransactionsEnded, &c.UnloggedTables, &c.ReleaseNumber)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return c, platform.NotFound("Operation %d is not a changeover.", operationID)
+		return c, platform.NotFound("Operation %d is not a switch.", operationID)
 	}
 	if err != nil {
 		return c, fmt.Errorf("changeover: %w", translate(err))

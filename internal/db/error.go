@@ -44,6 +44,12 @@ func sentenceFor(constraint string) (sentence, bool) {
 		return sentence{platform.KindConflict, "name", "The app already has an attachment %s. Choose another name, or detach that one first."}, true
 	case "billing_periods_open_key":
 		return sentence{platform.KindConflict, "", "The database is already billed for a plan. End that period first."}, true
+	case "databases_window_check":
+		return sentence{platform.KindInvalid, "window", "A maintenance window opens on a day of the week at a full or a half hour. Choose both from the lists."}, true
+	case "blackouts_order_check":
+		return sentence{platform.KindInvalid, "until", "The blackout must end after it begins. Choose a later end."}, true
+	case "maintenances_open_key":
+		return sentence{platform.KindConflict, "", "A maintenance of this database is under way already. Run it, wait for it or cancel it, then try again."}, true
 	case "operation_claims_pkey":
 		return sentence{platform.KindConflict, "", "Another operation is running on this database. Wait until it has ended, or cancel it."}, true
 	}

@@ -15,6 +15,8 @@ const LiveChannel = "live"
 const (
 	LiveDatabases = "databases" // the list of databases changed
 	LiveRail      = "rail"      // a count beside the navigation changed
+	// LiveMaintenances is sent when a maintenance, its time or a blackout changed.
+	LiveMaintenances = "maintenances"
 )
 
 // LiveDatabase is the payload for a change of one database.

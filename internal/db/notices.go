@@ -16,27 +16,34 @@ type NewNotice struct {
 	OperationID *int64
 	Subject     string
 	Body        string
+	// Once, where it is set, names the event that the notice is about: there is
+	// never a second notice of the same name. Without it an operation has one
+	// notice of a kind for each run.
+	Once string
 }
 
 // CreateNotice puts a notice into the feed and returns its id. An operation's
 // second notice of the same kind about the same database in one run is the
 // first one again, with the first one's text: a step may run twice. A retry is
-// another run.
+// another run. The id is 0 for one that another transaction gives right now.
 func CreateNotice(ctx context.Context, q Querier, n NewNotice) (int64, error) {
 	if n.Level == "" {
 		n.Level = "info"
 	}
 	return value[int64](ctx, q, nil, `with known as (
 			select n.id from notices n join operations o on o.id = n.operation_id
-			where n.operation_id = $5 and n.kind = $1 and n.database_id is not distinct from $3
-				and n.at >= coalesce(o.started_at, o.requested_at) limit 1),
+			where $8 = '' and n.operation_id = $5 and n.kind = $1 and n.database_id is not distinct from $3
+				and n.at >= coalesce(o.started_at, o.requested_at)
+			union all select id from notices where $8 <> '' and once = $8 limit 1),
 		added as (
-			insert into notices (kind, level, database_id, app_id, operation_id, subject, body)
-			select $1, $2, $3, $4, $5, $6, $7 where not exists (select from known) returning id),
+			insert into notices (kind, level, database_id, app_id, operation_id, subject, body, once)
+			select $1, $2, $3, $4, $5, $6, $7, nullif($8, '') where not exists (select from known)
+			on conflict on constraint notices_once_key do nothing returning id),
 		told as (
 			select pg_notify('live', 'notice:' || id), pg_notify('live', 'rail') from added)
-		select id from added left join told on true union all select id from known`,
-		n.Kind, n.Level, n.DatabaseID, n.AppID, n.OperationID, n.Subject, n.Body)
+		select id from added left join told on true union all select id from known
+		union all select 0 where not exists (select from added) and not exists (select from known)`,
+		n.Kind, n.Level, n.DatabaseID, n.AppID, n.OperationID, n.Subject, n.Body, n.Once)
 }
 
 // Notice is a notice as one user sees it.

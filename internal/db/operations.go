@@ -25,12 +25,12 @@ type NewOperation struct {
 }
 
 const operationColumns = `o.id, o.kind, o.state, o.database_id, o.target_id, o.app_id, o.reason, o.cancel_requested_by,
-	o.requested_by, o.requested_at, o.started_at, o.ended_at, o.no_return_at, o.attempt, o.epoch, o.needs_person`
+	o.requested_by, o.requested_at, o.started_at, o.ended_at, o.no_return_at, o.attempt, o.epoch, o.needs_person, o.undo_to`
 
 func scanOperation(row pgx.CollectableRow) (platform.Operation, error) {
 	var o platform.Operation
 	err := row.Scan(&o.ID, &o.Kind, &o.State, &o.DatabaseID, &o.TargetID, &o.AppID, &o.Reason, &o.CancelRequestedBy,
-		&o.RequestedBy, &o.RequestedAt, &o.StartedAt, &o.EndedAt, &o.NoReturnAt, &o.Attempt, &o.Epoch, &o.NeedsPerson)
+		&o.RequestedBy, &o.RequestedAt, &o.StartedAt, &o.EndedAt, &o.NoReturnAt, &o.Attempt, &o.Epoch, &o.NeedsPerson, &o.UndoTo)
 	return o, err
 }
 
@@ -73,42 +73,6 @@ func InsertOperation(ctx context.Context, tx pgx.Tx, n NewOperation) (platform.O
 		return op, fmt.Errorf("insert steps: %w", err)
 	}
 	return op, notifyOperation(ctx, tx, op)
-}
-
-// claim takes the databases that op touches, in the order of their ids, so that
-// two operations that want the same two cannot wait for each other.
-func claim(ctx context.Context, tx pgx.Tx, op platform.Operation) error {
-	ids := []int64{op.DatabaseID}
-	if op.TargetID != nil && *op.TargetID != op.DatabaseID {
-		ids = append(ids, *op.TargetID)
-	}
-	rows, err := tx.Query(ctx, `
-		insert into operation_claims (database_id, operation_id)
-		select id, $2 from unnest($1::bigint[]) as t(id) order by id
-		on conflict on constraint operation_claims_pkey do nothing returning database_id`, ids, op.ID)
-	if err != nil {
-		return fmt.Errorf("claim: %w", err)
-	}
-	got, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("claim: %w", err)
-	}
-	if len(got) == len(ids) {
-		return nil
-	}
-	var other int64
-	var kind platform.OperationKind
-	var name string
-	err = tx.QueryRow(ctx, `
-		select o.id, o.kind, d.name
-		from operation_claims c join operations o on o.id = c.operation_id join databases d on d.id = c.database_id
-		where c.database_id = any($1) and c.operation_id <> $2 limit 1`, ids, op.ID).Scan(&other, &kind, &name)
-	if err != nil {
-		return platform.Conflict("Another operation on this database was just started. Look at its page, then try again.")
-	}
-	conflict := platform.Conflict("%s of %s is running. Wait until it has ended, or cancel it on its page.", kind.Title(), name)
-	conflict.Link = fmt.Sprintf("/operations/%d", other)
-	return conflict
 }
 
 // notifyOperation tells the live pages of everything that shows the operation.
@@ -207,6 +171,9 @@ type OperationChange struct {
 	Reason      *string
 	NoReturnAt  *time.Time
 	NeedsPerson *bool
+	// UndoTo is the step from which it begins again once it is put back that far.
+	// Whenever the state changes without it, none is left.
+	UndoTo *int
 }
 
 // UpdateOperation writes a change, and gives the claims back when it ends the
@@ -217,8 +184,9 @@ func UpdateOperation(ctx context.Context, tx pgx.Tx, op platform.Operation, c Op
 		update operations set
 			state = coalesce(nullif($2, ''), state), reason = coalesce($3, reason),
 			no_return_at = coalesce(no_return_at, $4), needs_person = coalesce($5, needs_person),
-			ended_at = case when $6 then clock_timestamp() else ended_at end
-		where id = $1`, op.ID, string(c.State), c.Reason, c.NoReturnAt, c.NeedsPerson, ends)
+			ended_at = case when $6 then clock_timestamp() else ended_at end,
+			undo_to = case when $2 = '' then undo_to else $7 end
+		where id = $1`, op.ID, string(c.State), c.Reason, c.NoReturnAt, c.NeedsPerson, ends, c.UndoTo)
 	if err != nil {
 		return fmt.Errorf("update operation: %w", err)
 	}
@@ -251,7 +219,7 @@ func RequestCancel(ctx context.Context, tx pgx.Tx, id int64, actor string) error
 		return platform.Conflict("This operation has ended; there is nothing left to cancel.")
 	case op.NoReturnAt != nil:
 		return platform.Conflict("The point of no return was passed at %s UTC; the operation only goes forward now.", op.NoReturnAt.UTC().Format("15:04:05"))
-	case op.CancelRequestedBy != "" || op.State == platform.OperationUndoing:
+	case op.CancelRequestedBy != "" || op.State == platform.OperationUndoing && op.UndoTo == nil:
 		return nil
 	}
 	if _, err := tx.Exec(ctx, `update operations set cancel_requested_by = $2 where id = $1`, id, actor); err != nil {

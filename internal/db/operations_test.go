@@ -182,7 +182,7 @@ func TestChangeoverFacts(t *testing.T) {
 	d := dbtest.Database(t, pool, dbtest.App(t, pool, "sushi").ID, 20000)
 	op := must(startOn(t, pool, d.ID, nil))(t)
 	_, err := db.ChangeoverOf(ctx, pool, op.ID)
-	wantSentence(t, err, platform.KindNotFound, "", "is not a changeover")
+	wantSentence(t, err, platform.KindNotFound, "", "is not a switch")
 	in := func(fn func(tx pgx.Tx) error) { t.Helper(); noError(t, db.InTx(ctx, pool, fn)) }
 	now := func() db.Changeover { return must(db.ChangeoverOf(ctx, pool, op.ID))(t) }
 	in(func(tx pgx.Tx) error { return db.InsertChangeover(ctx, tx, op.ID, true, true) })

@@ -27,3 +27,30 @@ func CreateRelease(ctx context.Context, tx pgx.Tx, appID int64, description, act
 func ListReleases(ctx context.Context, q Querier, appID int64, limit int) ([]platform.Release, error) {
 	return many[platform.Release](ctx, q, `select `+releaseColumns+` from releases where app_id = $1 order by number desc limit $2`, appID, limit)
 }
+
+// ReleaseMoved writes a release for each app that the database is attached to:
+// its URL has changed. It may run again for the same operation. It returns the
+// release of appID, 0 where that app has none.
+func ReleaseMoved(ctx context.Context, tx pgx.Tx, databaseID, appID int64, description, actor string, operationID int64) (number int, err error) {
+	apps, err := value[[]int64](ctx, tx, nil, `select coalesce(array_agg(distinct app_id order by app_id), '{}') from attachments where database_id = $1`, databaseID)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range apps {
+		had, err := value[int](ctx, tx, nil, `select coalesce(max(number), 0) from releases where app_id = $1 and operation_id = $2 and description = $3`, id, operationID, description)
+		if err != nil {
+			return 0, err
+		}
+		if had == 0 {
+			release, err := CreateRelease(ctx, tx, id, description, actor, &operationID)
+			if err != nil {
+				return 0, err
+			}
+			had = release.Number
+		}
+		if id == appID {
+			number = had
+		}
+	}
+	return number, nil
+}

@@ -79,6 +79,9 @@ type Operation struct {
 	Epoch      int64
 	// NeedsPerson is set when it cannot go on by itself and cannot be undone.
 	NeedsPerson bool
+	// UndoTo is the position of the step from which it begins again once it is
+	// put back that far; nil where it is put back as a whole, or not at all.
+	UndoTo *int
 }
 
 // StepState is where a step of an operation stands.

@@ -1,0 +1,143 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const maintenanceColumns = `m.id, m.database_id, d.name as database_name, d.app_id, a.name as app_name, m.operation_id, m.kind, m.state,
+	m.from_plan, m.to_plan, m.scheduled_at, m.chosen_time, m.at_once, m.required_by, m.moved_by, m.postponed, m.reason, m.created_by,
+	m.created_at, m.ready_at, m.started_at, m.ended_at, m.outage_ms, m.told_tomorrow_for,
+	case when v.destroyed_at is null and p.kept_until is not null then p.old_server_id end as kept_server_id,
+	case when v.destroyed_at is null then p.kept_until end as kept_until`
+
+const fromMaintenances = ` from maintenances m join databases d on d.id = m.database_id join apps a on a.id = d.app_id
+	left join replacements p on p.operation_id = m.operation_id left join servers v on v.id = p.old_server_id `
+
+const openMaintenance = `m.state in ('preparing', 'ready', 'scheduled', 'running')`
+
+// NewMaintenance is what a maintenance begins with.
+type NewMaintenance struct {
+	DatabaseID  int64
+	OperationID int64
+	Kind        platform.MaintenanceKind
+	FromPlan    string
+	ToPlan      string
+	ScheduledAt *time.Time
+	ChosenTime  bool
+	AtOnce      bool
+	RequiredBy  *time.Time
+	CreatedBy   string
+}
+
+// CreateMaintenance adds a maintenance in state preparing.
+func CreateMaintenance(ctx context.Context, tx pgx.Tx, n NewMaintenance) (platform.Maintenance, error) {
+	id, err := value[int64](ctx, tx, nil, `insert into maintenances (database_id, operation_id, kind, from_plan, to_plan, scheduled_at,
+			chosen_time, at_once, required_by, created_by)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id`,
+		n.DatabaseID, n.OperationID, n.Kind, n.FromPlan, n.ToPlan, n.ScheduledAt, n.ChosenTime, n.AtOnce, n.RequiredBy, n.CreatedBy)
+	if err != nil {
+		return platform.Maintenance{}, err
+	}
+	if err := Notify(ctx, tx, "maintenances"); err != nil {
+		return platform.Maintenance{}, err
+	}
+	return MaintenanceByID(ctx, tx, id)
+}
+
+// MaintenanceByID is one maintenance, ended or not.
+func MaintenanceByID(ctx context.Context, q Querier, id int64) (platform.Maintenance, error) {
+	return one[platform.Maintenance](ctx, q, noMaintenance(), `select `+maintenanceColumns+fromMaintenances+`where m.id = $1`, id)
+}
+
+// LockMaintenance is MaintenanceByID that holds the row until the transaction
+// ends, so that of two who move it the second sees what the first did.
+func LockMaintenance(ctx context.Context, tx pgx.Tx, id int64) (platform.Maintenance, error) {
+	if err := mustTouch(ctx, tx, noMaintenance(), `select from maintenances where id = $1 for update`, id); err != nil {
+		return platform.Maintenance{}, err
+	}
+	return MaintenanceByID(ctx, tx, id)
+}
+
+// MaintenanceOf is the maintenance that an operation prepares and runs;
+// NotFound for an operation that is none.
+func MaintenanceOf(ctx context.Context, q Querier, operationID int64) (platform.Maintenance, error) {
+	return one[platform.Maintenance](ctx, q, noMaintenance(), `select `+maintenanceColumns+fromMaintenances+`where m.operation_id = $1`, operationID)
+}
+
+// OpenMaintenanceOf is what is still to come for a database; ok is false where nothing is.
+func OpenMaintenanceOf(ctx context.Context, q Querier, databaseID int64) (m platform.Maintenance, ok bool, err error) {
+	list, err := many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`where m.database_id = $1 and `+openMaintenance, databaseID)
+	if err != nil || len(list) == 0 {
+		return m, false, err
+	}
+	return list[0], true, nil
+}
+
+// MaintenanceFilter narrows the lists; the zero value is all of them.
+type MaintenanceFilter struct {
+	AppID      int64 // billed to this app
+	DatabaseID int64
+	Limit      int // 0: 100
+}
+
+// ComingMaintenances are those that are open, in the order in which they run;
+// those without a time come last.
+func ComingMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) ([]platform.Maintenance, error) {
+	return many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`
+		where `+openMaintenance+` and ($1 = 0 or d.app_id = $1) and ($2 = 0 or m.database_id = $2)
+		order by m.state = 'running' desc, m.scheduled_at nulls last, m.id limit $3`, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
+}
+
+// CountComingMaintenances is how many are open.
+func CountComingMaintenances(ctx context.Context, q Querier) (int, error) {
+	return value[int](ctx, q, nil, `select count(*) from maintenances m where `+openMaintenance)
+}
+
+// PastMaintenances are those that have ended, newest first.
+func PastMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) ([]platform.Maintenance, error) {
+	return many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`
+		where m.ended_at is not null and ($1 = 0 or d.app_id = $1) and ($2 = 0 or m.database_id = $2)
+		order by m.ended_at desc, m.id desc limit $3`, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
+}
+
+// MaintenancesBetween are the open ones that are scheduled, and the ended ones
+// that began to run, at or after from and before until: what a week's view shows.
+func MaintenancesBetween(ctx context.Context, q Querier, from, until time.Time) ([]platform.Maintenance, error) {
+	return many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`
+		where case when `+openMaintenance+` then m.scheduled_at else m.started_at end >= $1
+			and case when `+openMaintenance+` then m.scheduled_at else m.started_at end < $2
+		order by case when `+openMaintenance+` then m.scheduled_at else m.started_at end, m.id`, from, until)
+}
+
+// CalendarFor is what the time of a maintenance of the database depends on, as
+// of now; except is the maintenance that is to be scheduled, 0 for a new one.
+// In a transaction it holds the app's row, so that two maintenances of one app
+// do not choose the same time.
+func CalendarFor(ctx context.Context, q Querier, d platform.Database, except int64, now time.Time) (platform.Calendar, error) {
+	var c platform.Calendar
+	if tx, ok := q.(pgx.Tx); ok {
+		if _, err := lockApp(ctx, tx, d.AppID); err != nil {
+			return c, err
+		}
+	}
+	var err error
+	if c.Window, err = WindowOf(ctx, q, d.ID); err != nil {
+		return c, err
+	}
+	if c.Blackouts, err = BlackoutsFor(ctx, q, d.AppID, now); err != nil {
+		return c, err
+	}
+	c.Taken, err = value[[]time.Time](ctx, q, nil, `select coalesce(array_agg(m.scheduled_at), '{}')
+		from maintenances m join databases d on d.id = m.database_id
+		where d.app_id = $1 and m.id <> $2 and m.scheduled_at is not null and `+openMaintenance, d.AppID, except)
+	return c, err
+}
+
+func noMaintenance() error {
+	return platform.NotFound("The maintenance does not exist. Go back to the list of maintenances.")
+}
