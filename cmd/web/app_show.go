@@ -16,9 +16,12 @@ import (
 // mostReleases is how many releases an app's page lists.
 const mostReleases = 20
 
-// findApp is the app named in the path.
+// findApp is the app named in the path; admit has looked it up.
 func (a *app) findApp(c echo.Context) (platform.App, error) {
-	return db.AppByName(c.Request().Context(), a.pool, c.Param("app"))
+	if app, ok := c.Get(appKey).(platform.App); ok {
+		return app, nil
+	}
+	return platform.App{}, notThere(c)
 }
 
 // appPage is what a form on the app's page was refused with, and the config var

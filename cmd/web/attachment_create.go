@@ -45,10 +45,7 @@ func (a *app) createAttachment(c echo.Context) (platform.Attachment, error) {
 		return made, err
 	}
 	name := or(input["app"], row.Database.AppName)
-	app, err := db.AppByName(ctx, a.pool, name)
-	if isKind(err, platform.KindNotFound) {
-		return made, platform.Invalid("app", "There is no app %s. Choose one from the list, or create it first.", shortened(name))
-	}
+	app, err := a.appFor(c, name, platform.RoleManage)
 	if err != nil {
 		return made, err
 	}
@@ -71,11 +68,15 @@ func (a *app) attachmentDelete(c echo.Context) error {
 		return err
 	}
 	attachment, err := db.AttachmentByID(ctx, a.pool, id)
-	if err != nil {
+	if err != nil && !isKind(err, platform.KindNotFound) {
 		return err
 	}
-	if attachment.DatabaseID != row.Database.ID {
+	if err != nil || attachment.DatabaseID != row.Database.ID {
 		return platform.NotFound("%s has no such attachment. Reload its page.", row.Database.Name)
+	}
+	noteApps(c, attachment.AppID)
+	if err := a.needRole(ctx, visitorOf(c).Access, platform.RoleManage, attachment.AppID); err != nil {
+		return err
 	}
 	app, err := db.AppByID(ctx, a.pool, attachment.AppID)
 	if err != nil {

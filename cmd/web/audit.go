@@ -17,6 +17,7 @@ const (
 	subjectKey = "audit subject"
 	actorKey   = "audit actor"
 	detailKey  = "audit detail"
+	appsKey    = "audit apps"
 )
 
 // noteRefusal keeps the error of a request that is answered with a form.
@@ -31,11 +32,32 @@ func noteActor(c echo.Context, actor string) { c.Set(actorKey, actor) }
 // noteDetail adds a sentence to the audit row; never a secret.
 func noteDetail(c echo.Context, detail string) { c.Set(detailKey, detail) }
 
+// noteApps says whose act it also is: besides the apps of what the path names.
+func noteApps(c echo.Context, apps ...int64) {
+	also, _ := c.Get(appsKey).([]int64)
+	c.Set(appsKey, append(also, apps...))
+}
+
+// openAction is what the audit calls a request for a page to somebody who may
+// not see it.
+const openAction = "open"
+
 // audited writes one row for each request to a route that changes something:
-// done, refused (somebody may not, or cannot now), or failed.
-func (a *app) audited(action string, next echo.HandlerFunc) echo.HandlerFunc {
+// done, refused (somebody may not, or cannot now), or failed; and one for each
+// request of somebody signed in that is turned away at the door, whatever the
+// route. Who is not signed in is sent there and leaves no row.
+func (a *app) audited(r route, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)
+		action := r.audit
+		turnedAway, _ := c.Get(doorKey).(bool)
+		notSignedIn, _ := c.Get(signInKey).(bool)
+		if action == "" && turnedAway {
+			action = openAction
+		}
+		if action == "" || notSignedIn {
+			return err
+		}
 		entry := db.AuditEntry{
 			Actor: actor(c), Action: action, Subject: auditSubject(c), Outcome: db.AuditDone, IP: a.clientIP(c),
 		}

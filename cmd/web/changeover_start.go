@@ -1,6 +1,7 @@
 package main
 
 import (
+	"changeover/internal/db"
 	"changeover/internal/jobs"
 	"changeover/internal/platform"
 	"changeover/views/component"
@@ -38,10 +39,7 @@ func (a *app) startChangeover(c echo.Context) (platform.Operation, error) {
 		}
 		noteDetail(c, "A new follower on "+request.Plan)
 	default:
-		chosen, err := a.databaseNamed(ctx, follower)
-		if isKind(err, platform.KindNotFound) {
-			return platform.Operation{}, platform.Invalid("follower", "There is no follower %s. Choose one of the followers, or a new one.", shortened(follower))
-		}
+		chosen, err := a.followerNamed(c, follower, row.Database.ID)
 		if err != nil {
 			return platform.Operation{}, err
 		}
@@ -49,4 +47,20 @@ func (a *app) startChangeover(c echo.Context) (platform.Operation, error) {
 		noteDetail(c, "Follower "+chosen.Database.Name)
 	}
 	return a.jobs.StartChangeover(ctx, visitorOf(c).Email, request)
+}
+
+// followerNamed is the follower that was chosen to take over. It is on the page
+// of its leader, whatever app it is on; acting on it needs the role there.
+func (a *app) followerNamed(c echo.Context, name string, leaderID int64) (db.DatabaseListRow, error) {
+	ctx, access := c.Request().Context(), visitorOf(c).Access
+	chosen, err := a.databaseNamed(ctx, name)
+	if err != nil && !isKind(err, platform.KindNotFound) {
+		return chosen, err
+	}
+	known := err == nil && (chosen.Database.FollowingID != nil && *chosen.Database.FollowingID == leaderID || access.SeesAny(chosen.Database.AppID))
+	if !known {
+		return chosen, platform.Invalid("follower", "There is no follower %s. Choose one of the followers, or a new one.", shortened(name))
+	}
+	noteApps(c, chosen.Database.AppID)
+	return chosen, a.needRole(ctx, access, platform.RoleOperate, chosen.Database.AppID)
 }

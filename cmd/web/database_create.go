@@ -21,7 +21,7 @@ func (a *app) startCreateDatabase(c echo.Context, appName, planName string, majo
 	if major == 0 {
 		major = a.engine.Installations()[0].Major
 	}
-	app, err := a.appNamed(ctx, appName, actor)
+	app, err := a.appNamed(c, appName)
 	if err != nil {
 		return 0, "", err
 	}
@@ -34,20 +34,34 @@ func (a *app) startCreateDatabase(c echo.Context, appName, planName string, majo
 }
 
 // appNamed is the app of that name, made now where there is none. What is
-// wrong with the name is at field "app", where it was typed.
-func (a *app) appNamed(ctx context.Context, name, actor string) (platform.App, error) {
+// wrong with the name is at field "app", where it was typed. Of another's app
+// it can only be said that the name is taken: names are one space for all.
+func (a *app) appNamed(c echo.Context, name string) (platform.App, error) {
+	ctx, v := c.Request().Context(), visitorOf(c)
 	app, err := db.AppByName(ctx, a.pool, name)
-	if !isKind(err, platform.KindNotFound) {
+	if isKind(err, platform.KindNotFound) {
+		if err := platform.CheckAppName("app", name); err != nil {
+			return app, err
+		}
+		app, err = db.CreateApp(ctx, a.pool, name, v.Email)
+		if !isKind(err, platform.KindConflict) {
+			noteApps(c, app.ID)
+			return app, err
+		}
+		app, err = db.AppByName(ctx, a.pool, name) // somebody made it at this very moment
+	}
+	if err != nil {
 		return app, err
 	}
-	if err := platform.CheckAppName("app", name); err != nil {
+	access, err := db.AccessOf(ctx, a.pool, v.UserID) // what was made just now counts
+	if err != nil {
 		return app, err
 	}
-	app, err = db.CreateApp(ctx, a.pool, name, actor)
-	if isKind(err, platform.KindConflict) {
-		return db.AppByName(ctx, a.pool, name) // somebody made it at this very moment
+	if !access.SeesAny(app.ID) {
+		return app, platform.Invalid("app", "The name %s is taken. Choose another name for the app.", name)
 	}
-	return app, err
+	noteApps(c, app.ID)
+	return app, a.needRole(ctx, access, platform.RoleManage, app.ID)
 }
 
 func (a *app) databaseName(ctx context.Context, id int64) (string, error) {

@@ -111,10 +111,7 @@ func (a *app) createFollower(c echo.Context) (operation int64, name string, err 
 	}
 	appID := row.Database.AppID
 	if name := input["app"]; name != "" && name != row.Database.AppName {
-		app, err := db.AppByName(ctx, a.pool, name)
-		if isKind(err, platform.KindNotFound) {
-			return 0, "", platform.Invalid("app", "There is no app %s. Choose one from the list, or create it first.", shortened(name))
-		}
+		app, err := a.appFor(c, name, platform.RoleOperate)
 		if err != nil {
 			return 0, "", err
 		}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"changeover/internal/platform"
-
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 )
@@ -126,27 +124,4 @@ func compress() echo.MiddlewareFunc {
 		Level: 5, MinLength: 1024,
 		Skipper: func(c echo.Context) bool { return c.Request().URL.Path == "/live" || isAnonymous(c.Request().URL.Path) },
 	})
-}
-
-// admit lets in whom the route is for.
-func (a *app) admit(who audience, next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		v := visitorOf(c)
-		switch {
-		case who == public:
-			return next(c)
-		case v.UserID == 0 && isAPI(c):
-			return unauthorized(c)
-		case v.UserID == 0 && c.Request().Header.Get("Upgrade") != "":
-			return platform.Forbidden("Sign in first.")
-		case v.UserID == 0:
-			if c.Request().Method == http.MethodGet && c.Request().URL.Path != "/" {
-				return seeOther(c, "/sign-in?next="+queryEscape(c.Request().URL.RequestURI()))
-			}
-			return seeOther(c, "/sign-in")
-		case who == admin && !v.Admin:
-			return platform.Forbidden("Only an administrator may do this. Ask one.")
-		}
-		return next(c)
-	}
 }

@@ -84,10 +84,7 @@ func (a *app) startPromote(c echo.Context) (platform.Operation, error) {
 		return platform.Operation{}, err
 	}
 	name := or(input["app"], row.Database.AppName)
-	app, err := db.AppByName(ctx, a.pool, name)
-	if isKind(err, platform.KindNotFound) {
-		return platform.Operation{}, platform.Invalid("app", "There is no app %s. Choose one from the list.", shortened(name))
-	}
+	app, err := a.appFor(c, name, platform.RoleManage)
 	if err != nil {
 		return platform.Operation{}, err
 	}

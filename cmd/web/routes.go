@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 
+	"changeover/internal/platform"
+
 	"github.com/labstack/echo/v4"
 )
 
@@ -10,10 +12,26 @@ import (
 type audience int
 
 const (
-	public audience = iota // everybody, signed in or not
-	user                   // who is signed in, or has an API token
-	admin                  // of those, administrators
+	public   audience = iota // everybody, signed in or not
+	user                     // who is signed in, or has an API token
+	viewer                   // of those, who has the role view on what the path names
+	operator                 // the role operate on it
+	manager                  // the role manage on it
+	admin                    // administrators
 )
+
+// role is what the audience needs on the apps of what the path names.
+func (w audience) role() platform.Role {
+	switch w {
+	case viewer:
+		return platform.RoleView
+	case operator:
+		return platform.RoleOperate
+	case manager:
+		return platform.RoleManage
+	}
+	return platform.RoleNone
+}
 
 // route is one URL. Every route has either the words for its audit row, or the
 // reason why none is written.
@@ -55,50 +73,50 @@ func (a *app) routes() []route {
 		{get, "/databases", a.databaseIndex, user, "", reads, 0},
 		{get, "/databases/new", a.databaseNew, user, "", reads, 0},
 		{post, "/databases", a.databaseCreate, user, "create database", "", once},
-		{get, "/databases/:database", a.databaseShow, user, "", reads, 0},
-		{post, "/databases/:database/url", a.databaseReveal, user, "reveal database URL", "", 0},
-		{get, "/databases/:database/followers/new", a.followerNew, user, "", reads, 0},
-		{post, "/databases/:database/followers", a.followerCreate, user, "create follower", "", once},
-		{get, "/databases/:database/change-plan", a.changePlan, user, "", reads, 0},
-		{post, "/databases/:database/changeover", a.changeoverStart, user, "start follower changeover", "", once},
-		{get, "/databases/:database/unfollow", a.unfollowConfirm, user, "", reads, 0},
-		{post, "/databases/:database/unfollow", a.unfollowStart, user, "unfollow", "", once},
-		{get, "/databases/:database/promote", a.promoteConfirm, user, "", reads, 0},
-		{post, "/databases/:database/promote", a.promoteStart, user, "promote", "", once},
-		{get, "/databases/:database/fence", a.fenceConfirm, user, "", reads, 0},
-		{post, "/databases/:database/fence", a.fenceStart, user, "fence", "", once},
-		{get, "/databases/:database/unfence", a.unfenceConfirm, user, "", reads, 0},
-		{post, "/databases/:database/unfence", a.unfenceStart, user, "unfence", "", once},
-		{get, "/databases/:database/separate", a.separateConfirm, user, "", reads, 0},
-		{post, "/databases/:database/separate", a.separateStart, user, "make a separate fork", "", once},
-		{get, "/databases/:database/destroy", a.destroyConfirm, user, "", reads, 0},
-		{post, "/databases/:database/destroy", a.destroyStart, user, "destroy database", "", once},
-		{get, "/databases/:database/activity", a.activityShow, user, "", reads, 0},
-		{post, "/databases/:database/activity/:pid/cancel", a.activityCancel, user, "cancel query", "", 0},
-		{post, "/databases/:database/activity/:pid/terminate", a.activityTerminate, user, "terminate connection", "", 0},
-		{post, "/databases/:database/attachments", a.attachmentCreate, user, "attach", "", once},
-		{post, "/databases/:database/attachments/:id/detach", a.attachmentDelete, user, "detach", "", once},
+		{get, "/databases/:database", a.databaseShow, viewer, "", reads, 0},
+		{post, "/databases/:database/url", a.databaseReveal, operator, "reveal database URL", "", 0},
+		{get, "/databases/:database/followers/new", a.followerNew, operator, "", reads, 0},
+		{post, "/databases/:database/followers", a.followerCreate, operator, "create follower", "", once},
+		{get, "/databases/:database/change-plan", a.changePlan, operator, "", reads, 0},
+		{post, "/databases/:database/changeover", a.changeoverStart, operator, "start follower changeover", "", once},
+		{get, "/databases/:database/unfollow", a.unfollowConfirm, manager, "", reads, 0},
+		{post, "/databases/:database/unfollow", a.unfollowStart, manager, "unfollow", "", once},
+		{get, "/databases/:database/promote", a.promoteConfirm, manager, "", reads, 0},
+		{post, "/databases/:database/promote", a.promoteStart, manager, "promote", "", once},
+		{get, "/databases/:database/fence", a.fenceConfirm, manager, "", reads, 0},
+		{post, "/databases/:database/fence", a.fenceStart, manager, "fence", "", once},
+		{get, "/databases/:database/unfence", a.unfenceConfirm, manager, "", reads, 0},
+		{post, "/databases/:database/unfence", a.unfenceStart, manager, "unfence", "", once},
+		{get, "/databases/:database/separate", a.separateConfirm, manager, "", reads, 0},
+		{post, "/databases/:database/separate", a.separateStart, manager, "make a separate fork", "", once},
+		{get, "/databases/:database/destroy", a.destroyConfirm, manager, "", reads, 0},
+		{post, "/databases/:database/destroy", a.destroyStart, manager, "destroy database", "", once},
+		{get, "/databases/:database/activity", a.activityShow, viewer, "", reads, 0},
+		{post, "/databases/:database/activity/:pid/cancel", a.activityCancel, operator, "cancel query", "", 0},
+		{post, "/databases/:database/activity/:pid/terminate", a.activityTerminate, operator, "terminate connection", "", 0},
+		{post, "/databases/:database/attachments", a.attachmentCreate, manager, "attach", "", once},
+		{post, "/databases/:database/attachments/:id/detach", a.attachmentDelete, manager, "detach", "", once},
 
 		{get, "/apps", a.appIndex, user, "", reads, 0},
 		{post, "/apps", a.appCreate, user, "create app", "", once},
-		{get, "/apps/:app", a.appShow, user, "", reads, 0},
-		{get, "/apps/:app/config-vars", a.configVarIndex, user, "", reads, 0},
-		{post, "/apps/:app/config-vars", a.configVarSet, user, "set config var", "", once},
-		{post, "/apps/:app/config-vars/:name/delete", a.configVarDelete, user, "remove config var", "", once},
-		{post, "/apps/:app/config-vars/:name/reveal", a.configVarReveal, user, "reveal config var", "", 0},
-		{post, "/apps/:app/maintenance", a.maintenanceSet, user, "set maintenance mode", "", 0},
-		{post, "/apps/:app/formation", a.formationSet, user, "scale", "", 0},
-		{get, "/apps/:app/destroy", a.appDestroyConfirm, user, "", reads, 0},
-		{post, "/apps/:app/destroy", a.appDestroy, user, "destroy app", "", once},
+		{get, "/apps/:app", a.appShow, viewer, "", reads, 0},
+		{get, "/apps/:app/config-vars", a.configVarIndex, operator, "", reads, 0},
+		{post, "/apps/:app/config-vars", a.configVarSet, operator, "set config var", "", once},
+		{post, "/apps/:app/config-vars/:name/delete", a.configVarDelete, operator, "remove config var", "", once},
+		{post, "/apps/:app/config-vars/:name/reveal", a.configVarReveal, operator, "reveal config var", "", 0},
+		{post, "/apps/:app/maintenance", a.maintenanceSet, operator, "set maintenance mode", "", 0},
+		{post, "/apps/:app/formation", a.formationSet, operator, "scale", "", 0},
+		{get, "/apps/:app/destroy", a.appDestroyConfirm, manager, "", reads, 0},
+		{post, "/apps/:app/destroy", a.appDestroy, manager, "destroy app", "", once},
 
-		{get, "/operations/:id", a.operationShow, user, "", reads, 0},
-		{post, "/operations/:id/cancel", a.operationCancel, user, "cancel operation", "", once},
-		{post, "/operations/:id/retry", a.operationRetry, user, "retry operation", "", once},
+		{get, "/operations/:id", a.operationShow, viewer, "", reads, 0},
+		{post, "/operations/:id/cancel", a.operationCancel, operator, "cancel operation", "", once},
+		{post, "/operations/:id/retry", a.operationRetry, operator, "retry operation", "", once},
 
 		{get, "/notices", a.noticeIndex, user, "", reads, 0},
-		{get, "/notices/:id", a.noticeShow, user, "", reads, 0},
-		{post, "/notices/:id/read", a.noticeRead, user, "", "a reader's own mark", 0},
-		{post, "/notices/:id/unread", a.noticeUnread, user, "", "a reader's own mark", 0},
+		{get, "/notices/:id", a.noticeShow, viewer, "", reads, 0},
+		{post, "/notices/:id/read", a.noticeRead, viewer, "", "a reader's own mark", 0},
+		{post, "/notices/:id/unread", a.noticeUnread, viewer, "", "a reader's own mark", 0},
 		{get, "/audit", a.auditIndex, user, "", reads, 0},
 		{get, "/plans", a.planIndex, user, "", reads, 0},
 		{get, "/search", a.search, user, "", reads, 0},
@@ -133,10 +151,7 @@ func (a *app) router() *echo.Echo {
 		if r.flags&once != 0 {
 			handler = a.onlyOnce(handler)
 		}
-		if r.audit != "" {
-			handler = a.audited(r.audit, handler)
-		}
-		e.Add(r.method, r.path, a.admit(r.who, handler))
+		e.Add(r.method, r.path, a.audited(r, a.admit(r, handler)))
 	}
 	return e
 }

@@ -103,11 +103,15 @@ func (a *app) signIn(c echo.Context, user db.User) error {
 	if err != nil {
 		return err
 	}
+	access, err := a.accessOf(ctx, user)
+	if err != nil {
+		return err
+	}
 	noteActor(c, user.Email)
 	a.setSession(c, token)
 	c.SetCookie(a.cookie(formCookie, "", -1))
 	c.Set(visitorKey, visitor{
-		UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, HasPassword: user.PasswordHash != nil,
+		UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil,
 		SessionID: session.Handle, CSRF: session.CSRFToken,
 	})
 	return nil

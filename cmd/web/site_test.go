@@ -145,10 +145,16 @@ func newVisit(t testing.TB, base string) *visit {
 
 const testPassword = "four unrelated words do"
 
-// signedIn is a browser of a fresh user.
+// signedIn is a browser of a fresh administrator.
 func (s *site) signedIn(t testing.TB, email string) *visit {
 	t.Helper()
-	user, err := db.CreateUser(t.Context(), s.pool, email, true)
+	return s.signedInAs(t, email, true)
+}
+
+// signedInAs is a browser of a fresh user.
+func (s *site) signedInAs(t testing.TB, email string, isAdmin bool) *visit {
+	t.Helper()
+	user, err := db.CreateUser(t.Context(), s.pool, email, isAdmin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/subtle"
 	"net/http"
 	"strings"
@@ -16,6 +17,7 @@ type visitor struct {
 	UserID      int64
 	Email       string
 	Admin       bool
+	Access      platform.Access
 	HasPassword bool
 	SessionID   string // names the session; it is not the cookie
 	CSRF        string // what the visitor's forms must send back
@@ -67,7 +69,11 @@ func (a *app) identify(next echo.HandlerFunc) echo.HandlerFunc {
 			if err != nil {
 				return err
 			}
-			c.Set(visitorKey, visitor{UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, HasPassword: user.PasswordHash != nil, APIToken: true})
+			access, err := a.accessOf(ctx, user)
+			if err != nil {
+				return err
+			}
+			c.Set(visitorKey, visitor{UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil, APIToken: true})
 			return next(c)
 		}
 		if token := a.sessionToken(c); token != "" {
@@ -78,8 +84,12 @@ func (a *app) identify(next echo.HandlerFunc) echo.HandlerFunc {
 			case err != nil:
 				return err
 			default:
+				access, err := a.accessOf(ctx, user)
+				if err != nil {
+					return err
+				}
 				c.Set(visitorKey, visitor{
-					UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, HasPassword: user.PasswordHash != nil,
+					UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil,
 					SessionID: session.Handle, CSRF: session.CSRFToken,
 				})
 				return next(c)
@@ -90,6 +100,15 @@ func (a *app) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Set(visitorKey, visitor{CSRF: a.formToken(c)})
 		return next(c)
 	}
+}
+
+// accessOf is what a user may see and do; of an administrator it needs no
+// question.
+func (a *app) accessOf(ctx context.Context, user db.User) (platform.Access, error) {
+	if user.IsAdmin {
+		return platform.Everything(), nil
+	}
+	return db.AccessOf(ctx, a.pool, user.ID)
 }
 
 // isAnonymous is whether path is for everybody and asks the control database

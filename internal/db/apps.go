@@ -12,8 +12,9 @@ import (
 
 const appColumns = `id, name, maintenance_on, created_at`
 
-// CreateApp adds an app with one web process and release v1. A taken name is
-// Conflict, a malformed one Invalid, both at field "name".
+// CreateApp adds an app with one web process and release v1. The actor, where
+// that is a user's address, manages it. A taken name is Conflict, a malformed
+// one Invalid, both at field "name".
 func CreateApp(ctx context.Context, q Querier, name, actor string) (platform.App, error) {
 	if err := platform.CheckAppName("name", name); err != nil {
 		return platform.App{}, err
@@ -23,8 +24,12 @@ func CreateApp(ctx context.Context, q Querier, name, actor string) (platform.App
 		formation as (
 			insert into formations (app_id, process, quantity) select id, 'web', 1 from app),
 		release as (
-			insert into releases (app_id, number, description, actor) select id, 1, 'App created', $2 from app)
-		select `+appColumns+` from app, pg_notify('live', 'rail')`, name, actor)
+			insert into releases (app_id, number, description, actor) select id, 1, 'App created', $2 from app),
+		manager as (
+			insert into app_members (app_id, user_id, role, added_by) select app.id, u.id, 'manage', u.email from app, users u
+			where u.email = $2 returning user_id),
+		told as (select pg_notify('live', 'access:' || user_id) from manager)
+		select `+appColumns+` from app left join told on true, pg_notify('live', 'rail')`, name, actor)
 }
 
 // AppByName is NotFound for a name that no app has now.

@@ -67,7 +67,7 @@ func insertDatabase(ctx context.Context, q Querier, s *Sealer, d platform.Databa
 
 // DatabaseByName finds a database, also a destroyed one, by its add-on name.
 func DatabaseByName(ctx context.Context, q Querier, name string) (platform.Database, error) {
-	return one[platform.Database](ctx, q, platform.NotFound("There is no database %s. Choose one from the list of databases.", name),
+	return one[platform.Database](ctx, q, noDatabaseNamed(name),
 		`select `+databaseColumns+fromDatabases+`where d.name = $1`, name)
 }
 
@@ -107,6 +107,10 @@ func DatabaseNames(ctx context.Context, q Querier, ids []int64) (map[int64]strin
 		names[r.ID] = r.Name
 	}
 	return names, err
+}
+
+func noDatabaseNamed(name string) error {
+	return platform.NotFound("There is no database %s. Choose one from the list of databases.", name)
 }
 
 func noDatabase() error {

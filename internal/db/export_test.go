@@ -21,3 +21,8 @@ func HasSentence(constraint string) bool {
 	_, ok := sentenceFor(constraint)
 	return ok
 }
+
+// MigrateTo is Migrate to an older schema, for tests of upgrades.
+func MigrateTo(ctx context.Context, pool *pgxpool.Pool, list []Migration) error {
+	return migrate(ctx, pool, list)
+}

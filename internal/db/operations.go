@@ -88,7 +88,7 @@ func notifyOperation(ctx context.Context, q Querier, op platform.Operation) erro
 func OperationByID(ctx context.Context, q Querier, id int64) (platform.Operation, error) {
 	op, err := oneOperation(ctx, q, `select `+operationColumns+` from operations o where o.id = $1`, id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return op, platform.NotFound("There is no operation %d.", id)
+		return op, noOperation(id)
 	}
 	return op, err
 }
@@ -212,7 +212,7 @@ func RequestCancel(ctx context.Context, tx pgx.Tx, id int64, actor string) error
 	op, err := oneOperation(ctx, tx, `select `+operationColumns+` from operations o where o.id = $1 for update`, id)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return platform.NotFound("There is no operation %d.", id)
+		return noOperation(id)
 	case err != nil:
 		return err
 	case !op.State.Open():
@@ -279,4 +279,8 @@ func ServersToRun(ctx context.Context, q Querier) ([]ServerToRun, error) {
 	return many[ServerToRun](ctx, q, `select `+serverColumns+`,
 			(select o.epoch from operation_claims c join operations o on o.id = c.operation_id where c.database_id = servers.database_id) as claim_epoch
 		from servers where state = 'running' and destroyed_at is null order by id`)
+}
+
+func noOperation(id int64) error {
+	return platform.NotFound("There is no operation %d.", id)
 }
