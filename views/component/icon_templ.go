@@ -9,7 +9,8 @@ import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
 // IconName names one of the icons. Their paths are from lucide-static (ISC; the
-// licence stands in static/vendor/manifest.json).
+// licence stands in static/vendor/manifest.json), but for a few whose name
+// begins with "own-".
 type IconName string
 
 // The icons in use.
@@ -17,8 +18,8 @@ const (
 	IconApps     IconName = "layout-grid"
 	IconDatabase IconName = "database"
 	IconMail     IconName = "mail"
-	IconAudit    IconName = "logs"
-	IconSettings IconName = "sliders-horizontal"
+	IconAudit    IconName = "own-log"
+	IconSettings IconName = "settings-2"
 	IconPlans    IconName = "layers"
 	IconSearch   IconName = "search"
 	IconContrast IconName = "contrast"
@@ -30,9 +31,9 @@ const (
 	IconOff      IconName = "ban"
 	IconClock    IconName = "clock"
 	IconInfo     IconName = "info"
-	IconLeader   IconName = "circle-dot"
-	IconFollower IconName = "git-commit-horizontal"
-	IconFork     IconName = "git-branch"
+	IconLeader   IconName = "own-leader"
+	IconFollower IconName = "own-follower"
+	IconFork     IconName = "own-fork"
 	IconReplaced IconName = "history"
 	IconLock     IconName = "lock"
 	IconPlus     IconName = "plus"
@@ -100,12 +101,12 @@ func Icon(name IconName) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		case IconAudit:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<path d=\"M3 5h1\"></path> <path d=\"M3 12h1\"></path> <path d=\"M3 19h1\"></path> <path d=\"M8 5h1\"></path> <path d=\"M8 12h1\"></path> <path d=\"M8 19h1\"></path> <path d=\"M13 5h8\"></path> <path d=\"M13 12h8\"></path> <path d=\"M13 19h8\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<path d=\"M3 4h17\"></path> <path d=\"M3 10h7\"></path> <path d=\"M3 16h4\"></path> <circle cx=\"16\" cy=\"15.5\" r=\"5.5\"></circle> <path d=\"M16 12.8v2.9l1.9 1.2\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case IconSettings:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<path d=\"M10 5H3\"></path> <path d=\"M12 19H3\"></path> <path d=\"M14 3v4\"></path> <path d=\"M16 17v4\"></path> <path d=\"M21 12h-9\"></path> <path d=\"M21 19h-5\"></path> <path d=\"M21 5h-7\"></path> <path d=\"M8 10v4\"></path> <path d=\"M8 12H3\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<path d=\"M3 7h9\"></path> <path d=\"M18 7h3\"></path> <path d=\"M12 17h9\"></path> <path d=\"M3 17h3\"></path> <circle cx=\"15\" cy=\"7\" r=\"3\"></circle> <circle cx=\"9\" cy=\"17\" r=\"3\"></circle>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -120,7 +121,7 @@ func Icon(name IconName) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		case IconContrast:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<circle cx=\"12\" cy=\"12\" r=\"10\"></circle> <path d=\"M12 18a6 6 0 0 0 0-12v12z\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<circle cx=\"12\" cy=\"12\" r=\"10\"></circle> <path class=\"solid\" d=\"M12 2a10 10 0 0 1 0 20z\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -165,17 +166,17 @@ func Icon(name IconName) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		case IconLeader:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<circle cx=\"12\" cy=\"12\" r=\"1\"></circle> <circle cx=\"12\" cy=\"12\" r=\"10\"></circle>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<circle cx=\"12\" cy=\"12\" r=\"9.5\"></circle> <circle class=\"solid\" cx=\"12\" cy=\"12\" r=\"2.5\"></circle>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case IconFollower:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 19, "<circle cx=\"12\" cy=\"12\" r=\"3\"></circle> <line x1=\"3\" x2=\"9\" y1=\"12\" y2=\"12\"></line> <line x1=\"15\" x2=\"21\" y1=\"12\" y2=\"12\"></line>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 19, "<path d=\"M1.500 12H12\"></path> <path d=\"m8 8 4 4-4 4\"></path> <circle cx=\"17.500\" cy=\"12\" r=\"5\"></circle>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case IconFork:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "<path d=\"M15 6a9 9 0 0 0-9 9V3\"></path> <circle cx=\"18\" cy=\"6\" r=\"3\"></circle> <circle cx=\"6\" cy=\"18\" r=\"3\"></circle>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "<path d=\"M6 3v18\"></path> <path d=\"M6 14c0-6 4-8 12-8\"></path> <circle class=\"solid\" cx=\"18.500\" cy=\"6\" r=\"2\"></circle>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

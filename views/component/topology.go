@@ -1,92 +1,180 @@
 package component
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // The picture's measures, in its own units (1144 wide, as the page is at most).
 const (
-	topoWidth      = 1144
-	topoAppWidth   = 165
-	topoAppHeight  = 58
-	topoAppGap     = 18
-	topoLeaderX    = 424
-	topoLeaderW    = 239
-	topoLeaderH    = 178
-	topoFollowX    = 873
-	topoFollowW    = 257
-	topoFollowH    = 86
-	topoFollowZone = 128 // a follower with its zone's panel
-	topoTop        = 14
+	topoWidth     = 1144
+	topoAppWidth  = 165
+	topoAppHeight = 58
+	topoAppGap    = 18
+	topoLeaderX   = 424
+	topoLeaderW   = 239
+	topoLeaderH   = 178 // at least; it grows to the second follower's arrow
+	topoFollowX   = 852
+	topoFollowW   = 278
+	topoFollowH   = 86
+	topoPad       = 14 // between a box and the edge of its zone's panel
+	topoHead      = 34 // a zone's name above its first box
+	topoTop       = 14
+	topoMostApps  = 5 // more are counted in one box
 )
 
 // topoLayout is where everything of the picture stands.
 type topoLayout struct {
-	height    int
-	leaderY   int
-	apps      []topoAppBox
-	followers []topoFollowerBox
+	height           int
+	leaderY, leaderH int
+	apps             []topoAppBox
+	zones            []topoZone
+	followers        []topoFollowerBox
+}
+
+// topoZone is the panel of one zone's followers.
+type topoZone struct {
+	name string
+	y, h int
 }
 
 type topoAppBox struct {
 	app      TopologyApp
+	more     int // apps that have no box of their own: this one stands for them
 	y        int
 	path     string // the arrow
-	labelX   int
 	labelY   int
 	readOnly bool
 }
 
 type topoFollowerBox struct {
 	node   TopologyNode
-	y      int // of the zone's panel
+	y      int
 	arrowY int
 	path   string
+	labelX int
 }
 
 func (t Topology) layout() topoLayout {
-	l := topoLayout{leaderY: topoTop + 24}
-	rows := len(t.Followers)
-	followersHeight := rows*topoFollowZone + max(0, rows-1)*12
-	appsHeight := 28 + len(t.Apps)*topoAppHeight + max(0, len(t.Apps)-1)*topoAppGap
-	leaderHeight := 24 + topoLeaderH + 14
-	l.height = topoTop + max(followersHeight, appsHeight, leaderHeight) + 6
-	for i, f := range t.Followers {
-		y := topoTop + i*(topoFollowZone+12)
-		arrowY := y + 32 + topoFollowH/2
-		from := min(arrowY, l.leaderY+topoLeaderH-14-6*(rows-1-i))
-		path := fmt.Sprintf("M%d %dH%d", topoLeaderX+topoLeaderW, arrowY, topoFollowX-8)
-		if from != arrowY {
-			mid := topoLeaderX + topoLeaderW + 22 + 8*(rows-1-i)
-			path = fmt.Sprintf("M%d %dH%dV%dH%d", topoLeaderX+topoLeaderW, from, mid, arrowY, topoFollowX-8)
-		}
-		l.followers = append(l.followers, topoFollowerBox{node: f, y: y, arrowY: arrowY, path: path})
+	l := topoLayout{leaderY: topoTop - 10 + topoHead, leaderH: topoLeaderH}
+	l.placeFollowers(t.Followers)
+	if len(l.followers) > 1 {
+		l.leaderH = min(max(l.leaderH, l.followers[1].arrowY+16-l.leaderY), topoLeaderH+32)
 	}
-	for i, a := range t.Apps {
-		y := topoTop + 28 + i*(topoAppHeight+topoAppGap)
-		middle := y + topoAppHeight/2
-		to := min(middle, l.leaderY+topoLeaderH-14-6*(len(t.Apps)-1-i))
-		box := topoAppBox{app: a, y: y, labelX: (topoAppWidth + topoLeaderX - 20) / 2, labelY: middle - 8}
-		box.path = fmt.Sprintf("M%d %dH%d", topoAppWidth, middle, topoLeaderX-8)
-		if to != middle {
-			box.path = fmt.Sprintf("M%d %dH%dV%dH%d", topoAppWidth, middle, topoLeaderX-40-8*i, to, topoLeaderX-8)
-		}
-		if a.To != "" && a.To != t.Leader.Name {
-			box.readOnly = true
-			box.path = ""
-			for _, f := range l.followers {
-				if f.node.Name == a.To {
-					// Below the leader, and into the follower below its own arrow.
-					low, in := max(l.leaderY+topoLeaderH+10, f.arrowY+30), f.arrowY+30
-					box.path = fmt.Sprintf("M%d %dH%dV%dH%dV%dH%d", topoAppWidth, middle, topoLeaderX-60, low, topoFollowX-40, in, topoFollowX-8)
-				}
+	l.drawFollowerArrows()
+	l.placeApps(t)
+	bottom := l.leaderY + l.leaderH + topoPad
+	for _, z := range l.zones {
+		bottom = max(bottom, z.y+z.h)
+	}
+	for _, a := range l.apps {
+		bottom = max(bottom, a.y+topoAppHeight)
+	}
+	l.height = bottom + 4
+	return l
+}
+
+// leaderLow is the lowest place at the leader's sides where an arrow ends.
+func (l topoLayout) leaderLow() int { return l.leaderY + l.leaderH - 14 }
+
+// placeFollowers puts the followers of one zone together into one panel.
+func (l *topoLayout) placeFollowers(followers []TopologyNode) {
+	followers = slices.Clone(followers)
+	slices.SortStableFunc(followers, func(a, b TopologyNode) int { return cmp.Compare(a.Zone, b.Zone) })
+	y := topoTop - 10
+	for i, f := range followers {
+		if i == 0 || f.Zone != followers[i-1].Zone {
+			if i > 0 {
+				y += topoPad
 			}
+			l.zones = append(l.zones, topoZone{name: f.Zone, y: y})
+			y += topoHead
+		} else {
+			y -= 4
+		}
+		l.followers = append(l.followers, topoFollowerBox{node: f, y: y, arrowY: y + topoFollowH/2})
+		y += topoFollowH + topoPad
+		zone := &l.zones[len(l.zones)-1]
+		zone.h = y - zone.y
+	}
+}
+
+// drawFollowerArrows leads a straight arrow to each follower beside the leader;
+// those further down share a trunk that branches off the last straight one.
+func (l *topoLayout) drawFollowerArrows() {
+	const right, tip, trunk = topoLeaderX + topoLeaderW, topoFollowX - 8, topoLeaderX + topoLeaderW + 30
+	from := l.leaderLow()
+	for i := range l.followers {
+		f := &l.followers[i]
+		f.labelX = (right + topoFollowX - topoPad) / 2
+		if last := l.followers[len(l.followers)-1]; last.arrowY > l.leaderLow() {
+			f.labelX += 16 // clear of the trunk
+		}
+		if f.arrowY <= l.leaderLow() {
+			from = f.arrowY
+			f.path = fmt.Sprintf("M%d %dH%d", right, f.arrowY, tip)
+			continue
+		}
+		f.path = fmt.Sprintf("M%d %dH%dV%dH%d", right, from, trunk, f.arrowY, tip)
+	}
+}
+
+// placeApps stacks those that use the leader, then those that only read.
+func (l *topoLayout) placeApps(t Topology) {
+	var writers, readers []TopologyApp
+	for _, a := range t.Apps {
+		if l.follower(a.To) == nil {
+			writers = append(writers, a)
+		} else {
+			readers = append(readers, a)
+		}
+	}
+	y, trunk := topoTop+28, l.leaderLow()
+	more := 0
+	if len(writers) > topoMostApps {
+		more = len(writers) - topoMostApps + 1
+		writers = writers[:topoMostApps-1]
+	}
+	for i := 0; i < len(writers) || i == len(writers) && more > 0; i++ {
+		box := topoAppBox{y: y, labelY: y + topoAppHeight/2 - 8}
+		if i < len(writers) {
+			box.app = writers[i]
+		} else {
+			box.more = more
+		}
+		middle := y + topoAppHeight/2
+		if middle <= l.leaderLow() {
+			trunk = middle
+			box.path = fmt.Sprintf("M%d %dH%d", topoAppWidth, middle, topoLeaderX-8)
+		} else {
+			box.path = fmt.Sprintf("M%d %dH%dV%dH%d", topoAppWidth, middle, topoLeaderX-46, trunk, topoLeaderX-8)
 		}
 		l.apps = append(l.apps, box)
+		y += topoAppHeight + topoAppGap
 	}
-	return l
+	// A reader's line passes below the leader and enters its follower from the left.
+	y = max(y, l.leaderY+l.leaderH+topoPad+12-topoAppHeight/2)
+	for i, a := range readers {
+		f, middle := l.follower(a.To), y+topoAppHeight/2
+		in := f.arrowY + 26
+		box := topoAppBox{app: a, y: y, labelY: middle - 8, readOnly: true}
+		box.path = fmt.Sprintf("M%d %dH%dV%dH%d", topoAppWidth, middle, topoFollowX-36-8*i, in, topoFollowX-8)
+		l.apps = append(l.apps, box)
+		y += topoAppHeight + topoAppGap
+	}
+}
+
+func (l topoLayout) follower(name string) *topoFollowerBox {
+	for i := range l.followers {
+		if l.followers[i].node.Name == name {
+			return &l.followers[i]
+		}
+	}
+	return nil
 }
 
 func (l topoLayout) viewBox() string {
@@ -96,7 +184,7 @@ func (l topoLayout) viewBox() string {
 // words is the picture for people who do not see it.
 func (t Topology) words() string {
 	var b strings.Builder
-	b.WriteString("Leader " + t.Leader.Name + ", " + t.Leader.Status.Word + ".")
+	b.WriteString(leaderTitle(t.Leader) + " " + t.Leader.Name + ", " + t.Leader.Status.Word + ".")
 	for _, f := range t.Followers {
 		b.WriteString(" Follower " + f.Name + ", " + f.Status.Word)
 		if f.Lag != nil {
@@ -120,15 +208,42 @@ func meterWidth(part, whole, full float64) string {
 	return strconv.FormatFloat(min(part/whole, 1)*full, 'f', 1, 64)
 }
 
-// nodeTitle is "Leader" or "Follower, WHITE".
-func nodeTitle(n TopologyNode, leader bool) string {
-	if leader {
-		return "Leader"
+// leaderTitle is what the middle box is: a replaced leader leads nothing.
+func leaderTitle(n TopologyNode) string {
+	if n.Replaced {
+		return "Old leader"
 	}
+	return "Leader"
+}
+
+// followerTitle is "Follower, WHITE", without the name where that would run
+// into the state beside it.
+func followerTitle(n TopologyNode) string {
+	title := "Follower"
 	if n.Label != "" {
-		return "Follower, " + strings.TrimPrefix(n.Label, "HEROKU_POSTGRESQL_")
+		title += ", " + strings.TrimPrefix(n.Label, "HEROKU_POSTGRESQL_")
 	}
-	return "Follower"
+	if utf8.RuneCountInString(title)+utf8.RuneCountInString(n.Status.Word) > 34 {
+		return "Follower"
+	}
+	return title
+}
+
+// stateGlyph stands before a state in the picture, so that its colour is not alone.
+func stateGlyph(t Tone) string {
+	switch t {
+	case ToneOK:
+		return "✓ "
+	case ToneBusy:
+		return "↻ "
+	case ToneWarn:
+		return "▲ "
+	case ToneBad:
+		return "✕ "
+	case ToneBack:
+		return "↶ "
+	}
+	return ""
 }
 
 func planVersion(n TopologyNode) string {

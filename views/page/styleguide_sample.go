@@ -100,6 +100,39 @@ func sampleTopology() component.Topology {
 	}
 }
 
+// sampleTopologyCrowded has more apps than fit, followers that share a zone, one
+// held up by a query, one being made.
+func sampleTopologyCrowded() component.Topology {
+	t := sampleTopology()
+	for _, name := range []string{"reports", "storefront", "warehouse", "backoffice-of-the-kitchen", "loyalty"} {
+		t.Apps = append(t.Apps, component.TopologyApp{Name: name, Formation: "web=1"})
+	}
+	t.Leader.Connections, t.Leader.DataBytes = 118, 60<<30
+	held := component.TopologyNode{Name: "postgresql-sinuous-30982", Plan: "standard-0", Zone: "b", Label: "HEROKU_POSTGRESQL_LAVENDER", Answers: true, Status: component.Status{Tone: component.ToneWarn, Word: "Held up by a query"}, Connections: 34, ConnectionLimit: 120, Lag: &platform.Lag{Known: true, Commits: 18204, Bytes: 1388 << 20, Seconds: 2880}}
+	making := component.TopologyNode{Name: "postgresql-tangled-02194", Plan: "standard-2", Zone: "c", Status: component.Status{Tone: component.ToneBusy, Word: "Creating"}, ConnectionLimit: 400, Progress: "copied 12.1 of 38.4 GB"}
+	unknown := component.TopologyNode{Name: "postgresql-flat-70954", Plan: "standard-0", Zone: "d", Label: "COBALT", Status: component.Status{Tone: component.ToneBad, Word: "Does not answer"}, ConnectionLimit: 120, Lag: &platform.Lag{Since: sampleTime()}}
+	t.Followers = append(t.Followers, held, making, unknown)
+	return t
+}
+
+// sampleTopologyFenced is an old leader, fenced, which a follower still follows.
+func sampleTopologyFenced() component.Topology {
+	t := sampleTopology()
+	t.Apps = nil
+	t.Leader.Status, t.Leader.Replaced = component.Status{Tone: component.ToneWarn, Word: "Fenced"}, true
+	t.Leader.CommitsPerSecond, t.Leader.WALPerSecond, t.Leader.Connections = 0, 0, 2
+	t.Followers = t.Followers[1:]
+	return t
+}
+
+// sampleTopologyAlone is a database that nothing uses and that does not answer.
+func sampleTopologyAlone() component.Topology {
+	t := sampleTopology()
+	t.Apps, t.Followers = nil, nil
+	t.Leader.Status, t.Leader.Answers = component.Status{Tone: component.ToneBad, Word: "Does not answer"}, false
+	return t
+}
+
 func samplePlot() component.LagPlot {
 	p := component.LagPlot{DatabaseName: "postgresql-shaped-12345", Range: "6h", Unit: "commits", To: sampleTime(), From: sampleTime().Add(-6 * time.Hour), Summary: "WHITE was above 200 for 14 minutes today"}
 	white := component.LagSeries{Name: "postgresql-angular-20431", Label: "WHITE"}

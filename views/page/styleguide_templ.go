@@ -8,12 +8,7 @@ package page
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import (
-	"changeover/internal/platform"
-	"changeover/views/component"
-	"changeover/views/layout"
-	"time"
-)
+import "changeover/views/layout"
 
 // Styleguide shows every component in every state; for development only.
 func Styleguide(f layout.Frame) templ.Component {
@@ -49,11 +44,11 @@ func Styleguide(f layout.Frame) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<header class=\"page-head\"><div><h1>Styleguide</h1><p class=\"headline\"><span>Every component in every state</span></p></div><div class=\"actions\"><button class=\"button primary\" type=\"button\">The one filled button</button></div></header>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<header class=\"page-head\"><div><h1>Styleguide</h1><p class=\"headline\"><span>Every component in every state; the switch at the top right shows the other theme</span></p></div><div class=\"actions\"><button class=\"button primary\" type=\"button\">The one filled button</button></div></header>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = guideStates().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideTokens().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -61,7 +56,7 @@ func Styleguide(f layout.Frame) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = guideForms().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideStates().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -69,98 +64,55 @@ func Styleguide(f layout.Frame) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = guideTables().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideButtons().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " <section><h2>Topology</h2>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = component.TopologyPicture(sampleTopology()).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideForms().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "</section><section><h2>Where things stand</h2><div class=\"guide-grid\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = component.WhereThingsStand(sampleStanding(false, false)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideLists().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = component.WhereThingsStand(sampleStanding(true, false)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = component.WhereThingsStand(sampleStanding(true, true)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideFrame(f).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "</div></section>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = component.LagChart(samplePlot(), f.Asset).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideDrawings(f).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, " <section><h2>Timeline: before, running, failed, completed</h2>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = component.Steps(samplePlan()).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideTimelines().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</section><section>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = component.Steps(sampleRunning()).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "</section><section>")
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = component.Steps(sampleUndone()).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "</section><section>")
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = component.Steps(sampleDone()).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "</section>")
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = component.Measured(sampleOutage()).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, " ")
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = verdict(sampleVerdict(), nil).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, " ")
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = dangerZone([]DangerItem{
-				{Title: "Unfollow", Text: "Makes it writable for good. It cannot be undone.", Button: "Unfollow…", URL: "#"},
-				{Title: "Destroy this database", Text: "", Refusal: "It is the DATABASE_URL of sushi and has 2 followers. Both must be changed first.", Button: "Destroy postgresql-shaped-12345"},
-			}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = guideOutages().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -174,50 +126,8 @@ func Styleguide(f layout.Frame) templ.Component {
 	})
 }
 
-func sampleRunning() component.Timeline {
-	t := sampleTimeline(6, platform.StepRunning)
-	at := time.Now().Add(-2318 * time.Millisecond)
-	t.Band.RefusedAt, t.Steps[6].StartedAt = &at, &at
-	return t
-}
-
-func sampleDone() component.Timeline {
-	t := sampleTimeline(13, platform.StepDone)
-	ms := 142.0
-	t.Band.OutageMS = &ms
-	t.Band.Text = "From the first refused write to the first accepted one."
-	return t
-}
-
-// sampleUndone is a changeover that was put back after its deadline.
-func sampleUndone() component.Timeline {
-	t := sampleTimeline(6, platform.StepFailed)
-	ms := 30071.0
-	t.Band.OutageMS = &ms
-	t.Band.Text = "From the fence until the old leader wrote again."
-	t.Steps[6].Detail = "41 commits, 0.6 MB behind at the deadline; nothing was replayed for 29.8 s"
-	t.Steps[5].State = platform.StepUndone
-	t.Steps[4].State = platform.StepUndone
-	t.Steps[3].State = platform.StepUndone
-	t.Steps[1].State = platform.StepKept
-	t.Steps = t.Steps[:7]
-	t.Skipped = "Steps 8 to 13 did not run; the point of no return was not reached."
-	return t
-}
-
-func sampleVerdict() Verdict {
-	return Verdict{
-		Tone: component.ToneBack, Title: "The deadline of 30 s passed, and everything was put back",
-		Text:  "The follower still had 41 commits to replay. sushi writes to postgresql-shaped-12345 again, on standard-0 as before.",
-		Why:   "A query on the follower stopped it from replaying: pid 8817, nightly_export, running since 14:02.",
-		Means: "No release was made and no config var was changed. The follower is kept and still follows.",
-		ToDo:  "Cancel that query or wait for it, then retry. A retry starts at step 6 and needs no new preparation.",
-		Now:   component.Status{Tone: component.ToneWarn, Word: "pid 8817 still runs, 30 min 12 s"},
-		Acts:  []component.Button{{Text: "Cancel pid 8817", URL: "#", Danger: true}},
-	}
-}
-
-func guideStates() templ.Component {
+// guideTokens shows the colours, the type and the space that everything is made of.
+func guideTokens() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -238,215 +148,57 @@ func guideStates() templ.Component {
 			templ_7745c5c3_Var3 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<section><h2>States, tags, buttons</h2><p class=\"swatch\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<section><h2 class=\"guide-head\">Colours and type</h2><div class=\"guide-colours\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		for _, t := range []component.Tone{component.ToneOK, component.ToneBusy, component.ToneWarn, component.ToneBad, component.ToneBack, component.ToneOff, component.ToneWait, component.ToneInfo} {
-			templ_7745c5c3_Err = component.StatusMark(component.Status{Tone: t, Word: string(t)}).Render(ctx, templ_7745c5c3_Buffer)
+		for _, name := range []string{"canvas", "rail", "sunken", "raised", "selected", "line", "line-strong", "edge", "ink", "ink-2", "ink-3", "accent", "accent-deep", "accent-wash", "accent-line", "ok", "warn", "warn-wash", "warn-line", "bad", "bad-line", "band"} {
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<div>")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var4 = []any{"guide-chip", "chip-" + name}
+			templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var4...)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<svg class=\"")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var5 string
+			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(templ.CSSClasses(templ_7745c5c3_Var4).String())
+			if templ_7745c5c3_Err != nil {
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `page/styleguide.templ`, Line: 1, Col: 0}
+			}
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "\" width=\"100%\" height=\"32\" aria-hidden=\"true\"><rect width=\"100%\" height=\"100%\" rx=\"6\"></rect></svg> <span class=\"second mono\">")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var6 string
+			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(name)
+			if templ_7745c5c3_Err != nil {
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `page/styleguide.templ`, Line: 35, Col: 37}
+			}
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "</span></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</p><p class=\"swatch\">")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		for _, k := range []component.RoleKind{component.RoleLeader, component.RoleFollower, component.RoleFork, component.RoleReplaced} {
-			templ_7745c5c3_Err = component.RoleMark(component.Role{Kind: k}).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-		}
-		templ_7745c5c3_Err = component.Tag("today").Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.TagAccent("Recommended").Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.OutageMark(number(138)).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.OutageMark(number(0)).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.OutageMark(nil).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</p><p class=\"swatch\"><button class=\"button\" type=\"button\">Plain</button> <button class=\"button danger\" type=\"button\">Destroy…</button> <button class=\"button off\" type=\"button\" disabled>Not now</button> <button class=\"button small\" type=\"button\">Small</button> <button class=\"link-button\" type=\"button\">Detach</button></p><p class=\"swatch\">")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Segmented("Example", []component.Segment{{Text: "Commits", Selected: true, URL: "#"}, {Text: "Bytes", URL: "#"}, {Text: "Essential", Off: "The data is larger."}}).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Time(sampleTime(), component.TimeFull).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Time(sampleTime(), component.TimeAgo).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Zone().Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "</p>")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Checks(sampleChecks()).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Facts("three", []component.Fact{{Label: "Plan", Value: "standard-0"}, {Label: "Rollback"}, {Label: "Followers", Links: []component.Link{{Text: "WHITE", URL: "#"}, {Text: "LAVENDER", URL: "#"}}}}).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "</section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</div><p class=\"guide-type\"><span class=\"clock\">2.318</span> <b>Heading 20/28</b> <span>Text 14/20, with a <a href=\"#\">link</a>, a name <code>postgresql-shaped-12345</code></span> <span class=\"note\">Note 13/18</span> <span class=\"second\">Second line 12/16</span></p></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		return nil
 	})
-}
-
-func number(n float64) *float64 { return &n }
-
-func guideForms() templ.Component {
-	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
-		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
-		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
-			return templ_7745c5c3_CtxErr
-		}
-		templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
-		if !templ_7745c5c3_IsBuffer {
-			defer func() {
-				templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
-				if templ_7745c5c3_Err == nil {
-					templ_7745c5c3_Err = templ_7745c5c3_BufErr
-				}
-			}()
-		}
-		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var4 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var4 == nil {
-			templ_7745c5c3_Var4 = templ.NopComponent
-		}
-		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 19, "<section><h2>Forms</h2>")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.FormErrors(sampleForm(), "app").Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "<form class=\"form\" method=\"get\" action=\"#\">")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Input(component.Field{Name: "app", Label: "App", Value: "Sushi!", Error: sampleForm().Error("app"), Hint: "Lower case, digits, hyphens.", Mono: true, Narrow: true}).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Select(component.Field{Name: "zone", Label: "Zone", Narrow: true}, component.Choices([]string{"a", "b"}, "b")).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.RadioSegments(component.Field{Name: "major", Label: "PostgreSQL"}, component.Choices([]string{"17.6", "15.14"}, "17.6")).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "</form>")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = component.Command("guide-command", "changeover sign-in-link").Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "</section>")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		return nil
-	})
-}
-
-func sampleForm() component.Form {
-	return component.Form{Errors: map[string]string{"app": "An app's name has 2 to 30 lower-case letters, digits and hyphens. Change \"Sushi!\" to that."}}
-}
-
-func guideTables() templ.Component {
-	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
-		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
-		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
-			return templ_7745c5c3_CtxErr
-		}
-		templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
-		if !templ_7745c5c3_IsBuffer {
-			defer func() {
-				templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
-				if templ_7745c5c3_Err == nil {
-					templ_7745c5c3_Err = templ_7745c5c3_BufErr
-				}
-			}()
-		}
-		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var5 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var5 == nil {
-			templ_7745c5c3_Var5 = templ.NopComponent
-		}
-		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 23, "<section><h2>Tables with meters</h2>")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = DatabaseRows(sampleDatabases()).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "</section>")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		return nil
-	})
-}
-
-func sampleDatabases() DatabaseIndexView {
-	ok := component.Status{Tone: component.ToneOK, Word: "Available"}
-	row := func(n int64, name, app, plan string, s component.Status, r component.Role, lag *platform.Lag, c, limit int, data, storage int64, cents int64) DatabaseRow {
-		return DatabaseRow{ID: n, Name: "postgresql-" + name, AppName: app, Plan: plan, Status: s, Role: r, Lag: lag, Connections: c, ConnectionLimit: limit, DataBytes: data << 20, StorageBytes: storage << 30, Answers: true, MonthlyCents: cents}
-	}
-	leader := component.Role{Kind: component.RoleLeader, Note: "2 followers"}
-	v := DatabaseIndexView{Total: 7, AppCount: 4, Running: 2, MonthCents: 117000, SpentCents: 29442, Month: "October", AttentionCount: 3, LeaderCount: 4, FollowerCount: 3}
-	a := row(1, "horizontal-33871", "bento", "premium-2", component.Status{Tone: component.ToneBack, Word: "Changeover put back", Note: "12 minutes ago"}, leader, nil, 212, 400, 141<<10, 256, 35000)
-	a.Attention, a.Act = "The follower had 41 commits to go when the deadline of 30 s passed. bento writes to the old leader again; no commit was lost.", component.Button{Text: "See why, retry", URL: "/operations/40"}
-	b := row(2, "sinuous-30982", "tempura", "standard-0", component.Status{Tone: component.ToneWarn, Word: "Held up by a query", Note: "48 min"}, component.Role{Kind: component.RoleFollower, Note: "of round-40218"}, &platform.Lag{Known: true, Commits: 18204, Bytes: 1388 << 20, Seconds: 2880}, 34, 120, 52429, 64, 5000)
-	b.Attention, b.Act = "A query of metabase (pid 8123) stops this follower from replaying. It is ended at 15:02 unless somebody does first.", component.Button{Text: "Look at activity", URL: "/databases/postgresql-sinuous-30982#activity"}
-	c := row(3, "cubic-71240", "miso", "essential-2", component.Status{Tone: component.ToneBad, Word: "Storage 94 % full"}, component.Role{Kind: component.RoleLeader}, nil, 31, 40, 30822, 32, 2000)
-	c.Attention, c.Act = "At the pace of the last 7 days it is full on Mon 12 Oct. standard-0 holds 64 GB; out of Essential the way is a copy.", component.Button{Text: "Change plan", URL: "/databases/postgresql-cubic-71240/change-plan"}
-	v.Attention = []DatabaseRow{a, b, c}
-	white := row(5, "angular-20431", "sushi", "standard-2", ok, component.Role{Kind: component.RoleFollower, Note: "of shaped-12345"}, &platform.Lag{Known: true, Commits: 125, Bytes: 1887437, Seconds: .4}, 14, 400, 39321, 256, 20000)
-	white.AttachmentName = "HEROKU_POSTGRESQL_WHITE"
-	away := row(7, "tangled-02194", "soba", "standard-0", component.Status{Tone: component.ToneBusy, Word: "Creating", Note: "step 2 of 5"}, component.Role{Kind: component.RoleFollower, Note: "of shaped-12345"}, &platform.Lag{Since: sampleTime()}, 0, 120, 0, 64, 5000)
-	away.Answers = false
-	v.Rest = []DatabaseRow{
-		row(4, "shaped-12345", "sushi", "standard-0", ok, leader, nil, 87, 120, 39321, 64, 5000),
-		white,
-		row(6, "flat-70954", "sushi-staging", "standard-0", ok, component.Role{Kind: component.RoleFork, Note: "of shaped-12345"}, nil, 6, 120, 2250, 64, 5000),
-		away,
-	}
-	return v
 }
 
 var _ = templruntime.GeneratedTemplate
