@@ -49,7 +49,7 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	if err := a.fillConsequences(ctx, &view, row, followers, picked); err != nil {
 		return err
 	}
-	f, err := a.frame(c, "Change plan", layout.NavDatabases)
+	f, err := a.frame(c, "Change plan of "+d.Name, layout.NavDatabases)
 	if err != nil {
 		return err
 	}

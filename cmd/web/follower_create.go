@@ -51,7 +51,7 @@ func (a *app) showFollowerNew(c echo.Context, form component.Form) error {
 		const bytesPerSecond = 100 << 20
 		view.CopyEstimate = fmt.Sprintf("about %s for %s", wordsOf(time.Duration(row.Reading.DataBytes/bytesPerSecond+2)*time.Second), platform.Bytes(row.Reading.DataBytes))
 	}
-	f, err := a.frame(c, "Create a follower", layout.NavDatabases)
+	f, err := a.frame(c, "Create a follower of "+d.Name, layout.NavDatabases)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func (a *app) operationShow(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := a.frame(c, view.Title, layout.NavDatabases, db.LiveOperation(op.ID))
+	f, err := a.frame(c, fmt.Sprintf("%s %d of %s", view.Title, op.ID, view.DatabaseName), layout.NavDatabases, db.LiveOperation(op.ID))
 	if err != nil {
 		return err
 	}

@@ -126,18 +126,18 @@ func (a *app) signInLinkShow(c echo.Context) error {
 
 func (a *app) showSignInLink(c echo.Context, form component.Form) error {
 	token := c.Param("token")
-	view := page.SignInLinkView{Form: form, Host: a.cfg.URL.Host, Token: token}
+	view, title := page.SignInLinkView{Form: form, Host: a.cfg.URL.Host, Token: token}, "Sign in with your link"
 	user, err := db.SignInLinkUser(c.Request().Context(), a.pool, token)
 	switch {
 	case isKind(err, platform.KindNotFound):
 		c.Response().Status = 404
-		view.Dead = failureOf(err, "").Message
+		view.Dead, title = failureOf(err, "").Message, "This link does not work"
 	case err != nil:
 		return err
 	default:
 		view.Email, view.HasPassword = user.Email, user.PasswordHash != nil
 	}
-	return a.render(c, statusOr(c), page.SignInLink(a.bareFrame(c, "Sign in"), view))
+	return a.render(c, statusOr(c), page.SignInLink(a.bareFrame(c, title), view))
 }
 
 // signInLinkUse serves POST /sign-in/:token: the first use sets a password.

@@ -274,7 +274,7 @@ func databaseForm(f layout.Frame, v DatabaseNewView, first bool) templ.Component
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "<div class=\"actions\"><button class=\"button primary big\" type=\"submit\" data-testid=\"create\">Create the database</button></div></form></div><aside class=\"side\"><section><h3 class=\"side-title\">Or from a terminal</h3><p class=\"note\">The same paths answer to a token.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "<div class=\"actions\"><button class=\"button primary big\" type=\"submit\" data-testid=\"create\">Create the database</button></div></form></div><aside class=\"side\"><section><h2 class=\"side-title\">Or from a terminal</h2><p class=\"note\">The same paths answer to a token.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -282,7 +282,7 @@ func databaseForm(f layout.Frame, v DatabaseNewView, first bool) templ.Component
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "</section><section><h3 class=\"side-title\">What comes next</h3><ol class=\"numbered-list\"><li><span class=\"num\">1</span><span>Attach it to more apps.</span></li><li><span class=\"num\">2</span><span>Make a follower, and watch its lag.</span></li><li><span class=\"num\">3</span><span>Change its plan with milliseconds of refused writes.</span></li></ol></section></aside></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "</section><section><h2 class=\"side-title\">What comes next</h2><ol class=\"numbered-list\"><li><span class=\"num\">1</span><span>Attach it to more apps.</span></li><li><span class=\"num\">2</span><span>Make a follower, and watch its lag.</span></li><li><span class=\"num\">3</span><span>Change its plan with milliseconds of refused writes.</span></li></ol></section></aside></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

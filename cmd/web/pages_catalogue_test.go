@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"changeover/internal/db"
+
+	"github.com/chromedp/chromedp"
+)
+
+// shownPage is a page in one of its interesting states.
+type shownPage struct {
+	route string // its pattern in routes.go
+	name  string // of its pictures
+	path  string
+	// then brings the opened page into its state: a form sent empty, a menu opened.
+	then      func(*tab)
+	signedOut bool
+	refused   bool // it is answered with an error's status on purpose
+}
+
+// notPages are the GET routes that give no page, and what they give instead.
+func notPages() map[string]string {
+	return map[string]string{
+		"/":         "a redirect to the databases",
+		"/live":     "a websocket",
+		"/healthz":  "a word for machines",
+		"/readyz":   "a word for machines",
+		"/metrics":  "figures for machines",
+		"/static/*": "files",
+	}
+}
+
+// shownPages is every page of the program. Whoever adds a page adds it here,
+// in each state that looks different.
+func (d *seeded) shownPages() []shownPage {
+	link, err := db.CreateSignInLink(d.t.Context(), d.pool, d.user.ID, linkLife)
+	d.must(err)
+	leader, follower := databasePath(d.leader.Name), databasePath(d.follower.Name)
+	separated, fenced := databasePath(d.separated.Name), databasePath(d.fenced.Name)
+	return []shownPage{
+		{route: "/sign-in", name: "sign-in", path: "/sign-in", signedOut: true},
+		{route: "/sign-in", name: "sign-in-refused", path: "/sign-in", signedOut: true, then: func(b *tab) {
+			b.fill("email", "nobody@example.com")
+			b.fill("password", "not the right one")
+			b.click("sign-in")
+			b.await(waitForPage, "the refusal", `document.querySelector(".error-summary")`)
+		}},
+		{route: "/sign-in/:token", name: "sign-in-link", path: "/sign-in/" + link, signedOut: true},
+		{route: "/sign-in/:token", name: "sign-in-link-dead", path: "/sign-in/no-such-link", signedOut: true, refused: true},
+		{route: "", name: "not-found-signed-out", path: "/no/such/page", signedOut: true, refused: true},
+
+		{route: "", name: "not-found", path: "/no/such/page", refused: true},
+		{route: "/databases", name: "databases", path: "/databases"},
+		{route: "/databases", name: "databases-none-found", path: "/databases?q=nothing-has-this-name"},
+		{route: "/databases/new", name: "database-new", path: "/databases/new"},
+		{route: "/databases/new", name: "database-new-refused", path: "/databases/new", then: func(b *tab) {
+			b.fill("app", "No App Has This Name")
+			b.click("create")
+			b.see("error-app")
+		}},
+		{route: "/databases/:database", name: "database", path: leader},
+		{route: "/databases/:database", name: "database-follower", path: follower},
+		{route: "/databases/:database", name: "database-held-up", path: databasePath(d.heldUp.Name) + "?unit=bytes&range=6h"},
+		{route: "/databases/:database", name: "database-switching", path: databasePath(d.switching.Name)},
+		{route: "/databases/:database", name: "database-fenced", path: fenced},
+		{route: "/databases/:database", name: "database-creating", path: databasePath(d.creating.Name)},
+		{route: "/databases/:database", name: "database-copying", path: databasePath(d.copying.Name)},
+		{route: "/databases/:database", name: "database-silent", path: databasePath(d.silent.Name)},
+		{route: "/databases/:database", name: "database-gone", path: databasePath(d.gone.Name)},
+		{route: "/databases/:database", name: "database-revealed", path: leader, then: func(b *tab) {
+			b.click("reveal-url")
+			b.see("connection-url")
+		}},
+		{route: "/databases/:database/followers/new", name: "follower-new", path: leader + "/followers/new"},
+		{route: "/databases/:database/followers/new", name: "follower-new-refused", path: separated + "/followers/new"},
+		{route: "/databases/:database/change-plan", name: "change-plan", path: leader + "/change-plan"},
+		{route: "/databases/:database/change-plan", name: "change-plan-follower", path: leader + "/change-plan?follower=" + d.follower.Name},
+		{route: "/databases/:database/change-plan", name: "change-plan-larger", path: leader + "/change-plan?plan=premium-5"},
+		{route: "/databases/:database/unfollow", name: "unfollow", path: follower + "/unfollow"},
+		{route: "/databases/:database/promote", name: "promote", path: databasePath(d.replacement.Name) + "/promote"},
+		{route: "/databases/:database/fence", name: "fence", path: leader + "/fence"},
+		{route: "/databases/:database/unfence", name: "unfence", path: fenced + "/unfence"},
+		{route: "/databases/:database/separate", name: "separate", path: fenced + "/separate"},
+		{route: "/databases/:database/destroy", name: "destroy", path: follower + "/destroy"},
+		{route: "/databases/:database/destroy", name: "destroy-in-the-way", path: fenced + "/destroy"},
+		{route: "/databases/:database/destroy", name: "destroy-refused", path: follower + "/destroy", then: func(b *tab) {
+			b.fill("confirm", "not it")
+			b.click("confirm-button")
+			b.see("error-confirm")
+		}},
+		{route: "/databases/:database/activity", name: "activity", path: leader + "/activity?idle=1"},
+
+		{route: "/apps", name: "apps", path: "/apps"},
+		{route: "/apps/:app", name: "app", path: "/apps/sushi"},
+		{route: "/apps/:app", name: "app-maintenance", path: "/apps/kitchen"},
+		{route: "/apps/:app", name: "app-empty", path: "/apps/an-app-without-anything-yet"},
+		{route: "/apps/:app/config-vars", name: "config-vars", path: "/apps/sushi/config-vars"},
+		{route: "/apps/:app/destroy", name: "app-destroy", path: "/apps/an-app-without-anything-yet/destroy"},
+
+		{route: "/operations/:id", name: "operation-running", path: operationPath(d.running.ID)},
+		{route: "/operations/:id", name: "operation-done", path: operationPath(d.completed.ID)},
+		{route: "/operations/:id", name: "operation-undone", path: operationPath(d.undone.ID)},
+		{route: "/operations/:id", name: "operation-cancelled", path: operationPath(d.putBack.ID)},
+		{route: "/operations/:id", name: "operation-needs-person", path: operationPath(d.stuck.ID)},
+
+		{route: "/notices", name: "notices", path: "/notices"},
+		{route: "/notices", name: "notices-unread", path: "/notices?filter=unread"},
+		{route: "/notices/:id", name: "notice", path: fmt.Sprintf("/notices/%d", d.notice)},
+		{route: "/audit", name: "audit", path: "/audit"},
+		{route: "/plans", name: "plans", path: "/plans"},
+		{route: "/search", name: "search", path: "/search?q=s"},
+		{route: "/search", name: "search-nothing", path: "/search?q=nothing-has-this-name"},
+		{route: "/settings", name: "settings", path: "/settings"},
+		{route: "/settings", name: "settings-account-menu", path: "/settings", then: func(b *tab) {
+			b.run("open the account's menu", chromedp.Click(chromedp.CSS("details.account summary")))
+		}},
+		{route: "/styleguide", name: "styleguide", path: "/styleguide"},
+	}
+}
+
+// Every page is in the catalogue, so that every page is tested and photographed.
+func TestEveryPageIsInTheCatalogue(t *testing.T) {
+	s := newSite(t, nil)
+	s.signedIn(t, pagesUser)
+	shown := map[string]bool{}
+	for _, p := range seed(t, s).shownPages() {
+		shown[p.route] = true
+	}
+	known, other := map[string]bool{"": true, "/styleguide": true}, notPages()
+	for _, r := range s.routes() {
+		known[r.path] = known[r.path] || r.method == get
+		if r.method == get && !shown[r.path] && other[r.path] == "" {
+			t.Errorf("GET %s is a page that shownPages does not list, so no browser test looks at it", r.path)
+		}
+	}
+	for route := range shown {
+		if !known[route] {
+			t.Errorf("shownPages lists %s, which is no route", route)
+		}
+	}
+	for route := range other {
+		if !known[route] {
+			t.Errorf("notPages lists %s, which is no route", route)
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// seeded is a site with life in it, and the names of what the pages are about.
+type seeded struct {
+	*site
+	t    *testing.T
+	next int // port of the next server
+
+	user                                       db.User
+	leader, follower, heldUp                   platform.Database // of sushi
+	switching, candidate                       platform.Database // of kitchen, in the middle of a changeover
+	fenced, replacement                        platform.Database // of larder, after a changeover
+	creating, copying, silent, gone, separated platform.Database
+	running, completed, undone, stuck, putBack platform.Operation // changeovers
+	notice                                     int64
+}
+
+// lookAlike answers where the pages ask a database who is connected: by the
+// control database of the test, which is a real server too.
+type lookAlike struct {
+	servers
+	config *pgx.ConnConfig
+}
+
+func (l lookAlike) Admin(engine.Server, string) *pgx.ConnConfig { return l.config.Copy() }
+
+// seed fills a site with rows in every state that a page can show. No runner
+// works on them, so that everything stays as it is.
+func seed(t *testing.T, s *site) *seeded {
+	t.Helper()
+	d := &seeded{site: s, t: t, next: 20001}
+	s.engine = lookAlike{s.engine, s.pool.Config().ConnConfig}
+	var err error
+	if d.user, err = db.UserByEmail(t.Context(), s.pool, pagesUser); err != nil {
+		t.Fatal(err)
+	}
+	d.databases()
+	d.operations()
+	d.papers()
+	d.connections()
+	return d
+}
+
+const pagesUser = "mei@example.com"
+
+func (d *seeded) must(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *seeded) exec(sql string, args ...any) {
+	d.t.Helper()
+	_, err := d.pool.Exec(d.t.Context(), sql, args...)
+	d.must(err)
+}
+
+func (d *seeded) app(name string) platform.App {
+	d.t.Helper()
+	app, err := db.CreateApp(d.t.Context(), d.pool, name, pagesUser)
+	d.must(err)
+	return app
+}
+
+// leaderOf is an available database of an app, attached as DATABASE where that
+// is free, with a reading.
+func (d *seeded) leaderOf(app platform.App, plan string, zone string) platform.Database {
+	d.t.Helper()
+	it, err := db.CreateDatabase(d.t.Context(), d.pool, d.sealer, db.NewDatabase{AppID: app.ID, Plan: plan, Major: 17})
+	d.must(err)
+	return d.serve(it, app, zone, nil)
+}
+
+func (d *seeded) followerOf(leader platform.Database, app platform.App, plan, zone string, lag platform.Lag) platform.Database {
+	d.t.Helper()
+	ctx := d.t.Context()
+	it, err := db.CreateFollower(ctx, d.pool, d.sealer, leader, app.ID, plan)
+	d.must(err)
+	it = d.serve(it, app, zone, leader.ServerID)
+	d.must(db.SetDatabaseReadable(ctx, d.pool, it.ID))
+	lag.At, lag.Known = time.Now(), true
+	d.must(db.SetLags(ctx, d.pool, []db.FollowerLag{{DatabaseID: it.ID, Lag: lag}}))
+	var samples []db.FollowerLag
+	for i := range 120 {
+		l := lag
+		l.At = time.Now().Add(-time.Duration(i) * 30 * time.Second)
+		l.Commits, l.Bytes, l.Seconds = lag.Commits*int64(120-i)/120, lag.Bytes*int64(120-i)/120, lag.Seconds*float64(120-i)/120
+		samples = append(samples, db.FollowerLag{DatabaseID: it.ID, Lag: l})
+	}
+	d.must(db.AddLagSamples(ctx, d.pool, samples))
+	return d.again(it)
+}
+
+// serve puts a database on a running server, bills it, attaches it, reads it.
+func (d *seeded) serve(it platform.Database, app platform.App, zone string, leaderServer *int64) platform.Database {
+	d.t.Helper()
+	ctx := d.t.Context()
+	server, err := db.CreateServer(ctx, d.pool, db.NewServer{DatabaseID: it.ID, Zone: zone, Port: d.next, Major: it.Major, Plan: it.Plan, LeaderID: leaderServer})
+	d.must(err)
+	d.next++
+	d.must(db.SetServerState(ctx, d.pool, server.ID, platform.ServerRunning))
+	d.must(db.SetDatabaseServer(ctx, d.pool, it.ID, &server.ID))
+	d.must(db.SetDatabaseState(ctx, d.pool, it.ID, platform.DatabaseAvailable))
+	plan, err := d.catalogue.Plan(it.Plan)
+	d.must(err)
+	d.must(db.StartBilling(ctx, d.pool, it.ID, plan))
+	d.must(db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+		_, err := db.Attach(ctx, tx, db.NewAttachment{AppID: app.ID, DatabaseID: it.ID, FirstIsPrimary: !it.IsFollower(), Actor: pagesUser})
+		return err
+	}))
+	d.must(db.SetFacts(ctx, d.pool, db.Facts{
+		DatabaseID: it.ID, DataBytes: 38_400_000_000, Tables: 142, Connections: 96, Version: "17.6", CommitsPerS: 212.4, WALBytesPerS: 1_400_000, InRecovery: it.IsFollower(),
+	}))
+	d.exec(`update databases set created_at = now() - interval '12 days' where id = $1`, it.ID)
+	d.exec(`update billing_periods set started_at = now() - interval '12 days' where database_id = $1`, it.ID)
+	return d.again(it)
+}
+
+func (d *seeded) again(it platform.Database) platform.Database {
+	d.t.Helper()
+	it, err := db.DatabaseByID(d.t.Context(), d.pool, it.ID)
+	d.must(err)
+	return it
+}
+
+func (d *seeded) databases() {
+	d.t.Helper()
+	ctx := d.t.Context()
+	sushi, kitchen, larder := d.app("sushi"), d.app("kitchen"), d.app("larder")
+	d.app("an-app-without-anything-yet")
+	d.exec(`insert into formations (app_id, process, quantity) values ($1, 'web', 2), ($1, 'worker', 1), ($2, 'web', 0) on conflict (app_id, process) do update set quantity = excluded.quantity`, sushi.ID, kitchen.ID)
+	d.must(db.SetMaintenance(ctx, d.pool, kitchen.ID, true))
+
+	d.leader = d.leaderOf(sushi, "standard-0", "a")
+	d.follower = d.followerOf(d.leader, sushi, "standard-2", "b", platform.Lag{Commits: 3, Bytes: 2_048, Seconds: 0.4})
+	d.heldUp = d.followerOf(d.leader, kitchen, "premium-0", "b", platform.Lag{Commits: 41_388, Bytes: 1_455_000_000, Seconds: 1_288})
+	d.exec(`update readings set connections = 499, data_bytes = 270000000000 where database_id = $1`, d.heldUp.ID)
+
+	d.switching = d.leaderOf(kitchen, "standard-2", "a")
+	d.candidate = d.followerOf(d.switching, kitchen, "standard-3", "a", platform.Lag{})
+	d.fenced = d.leaderOf(larder, "standard-0", "a")
+	d.replacement = d.leaderOf(larder, "standard-2", "b")
+	d.must(db.SetDatabaseFenced(ctx, d.pool, d.fenced.ID, true))
+	d.must(db.SetDatabaseReplacedBy(ctx, d.pool, d.fenced.ID, &d.replacement.ID))
+	d.silent = d.leaderOf(larder, "premium-0", "a")
+	d.must(db.SetUnanswered(ctx, d.pool, d.silent.ID, "It does not answer: connection refused."))
+	d.separated = d.leaderOf(larder, "standard-0", "b")
+	d.exec(`update databases set forked_from_id = $2, fork_ready = false where id = $1`, d.separated.ID, d.replacement.ID)
+	d.gone = d.leaderOf(larder, "standard-0", "a")
+	d.exec(`delete from attachments where database_id = $1`, d.gone.ID)
+	d.exec(`update servers set destroyed_at = now(), state = 'destroyed' where database_id = $1`, d.gone.ID)
+	d.must(db.SetDatabaseDestroyed(ctx, d.pool, d.gone.ID))
+	d.must(db.StopBilling(ctx, d.pool, d.gone.ID))
+
+	var err error
+	d.creating, err = db.CreateDatabase(ctx, d.pool, d.sealer, db.NewDatabase{AppID: sushi.ID, Plan: "standard-0", Major: 17})
+	d.must(err)
+	d.copying, err = db.CreateFollower(ctx, d.pool, d.sealer, d.leader, sushi.ID, "standard-0")
+	d.must(err)
+	d.must(db.SetCopyProgress(ctx, d.pool, d.copying.ID, 12_600_000_000, 38_400_000_000))
+	for _, it := range []*platform.Database{&d.fenced, &d.replacement, &d.silent, &d.separated, &d.gone} {
+		*it = d.again(*it)
+	}
+}
+
+// papers are the rows that people leave behind: config vars, notices, audit,
+// sessions, tokens.
+func (d *seeded) papers() {
+	d.t.Helper()
+	ctx := d.t.Context()
+	sushi, err := db.AppByName(ctx, d.pool, "sushi")
+	d.must(err)
+	for name, text := range map[string]string{"LOG_LEVEL": "info", "SECRET_KEY_BASE": "not on any page before it is revealed", "TIMEZONE": "Europe/Berlin"} {
+		d.must(db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+			_, err := db.SetConfigVar(ctx, tx, d.sealer, sushi.ID, name, text, pagesUser)
+			return err
+		}))
+	}
+	for i, level := range []string{"ok", "info", "warn", "bad"} {
+		for j := range 3 {
+			id, err := db.CreateNotice(ctx, d.pool, db.NewNotice{
+				Kind: fmt.Sprintf("kind-%d", j), Level: level, DatabaseID: &d.leader.ID, AppID: &sushi.ID,
+				Subject: fmt.Sprintf("A query holds up %s, which is far behind (%d)", d.heldUp.Name, 3*i+j),
+				Body:    "It is 1,388 MB behind. The query with pid 8123 has run for 21 minutes.\n\nWhat to do. End the query, or wait: it is ended by itself at 15:02 UTC.",
+			})
+			d.must(err)
+			d.notice = id
+		}
+	}
+	d.exec(`update notices set at = now() - interval '3 days' where id % 2 = 0`)
+	for i, outcome := range []string{db.AuditDone, db.AuditRefused, db.AuditFailed} {
+		for range 12 {
+			d.must(db.AddAudit(ctx, d.pool, db.AuditEntry{
+				Actor: pagesUser, Action: []string{"start follower changeover", "destroy database", "set config var"}[i], Subject: d.leader.Name,
+				Outcome: outcome, Detail: "Type sushi, the name of the app, to confirm.", IP: "192.0.2.7",
+			}))
+		}
+	}
+	_, _, err = db.CreateSession(ctx, d.pool, d.user.ID, "192.0.2.8", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")
+	d.must(err)
+	for _, name := range []string{"deploys", "the dashboards of the office"} {
+		_, _, err := db.CreateAPIToken(ctx, d.pool, d.user.ID, name, 30*24*time.Hour)
+		d.must(err)
+	}
+}
+
+// connections are an app's: one that works, one that waits in a transaction,
+// one idle.
+func (d *seeded) connections() {
+	d.t.Helper()
+	role := platform.RandomToken(14)
+	d.exec(`create role ` + role + ` login password '` + role + `'`)
+	var open []*pgx.Conn
+	d.t.Cleanup(func() {
+		// Not t.Context(), which has ended by now.
+		ctx := context.Background()
+		for _, conn := range open {
+			_ = conn.PgConn().CancelRequest(ctx)
+			_ = conn.Close(ctx)
+		}
+		if _, err := d.pool.Exec(ctx, `drop role `+role); err != nil {
+			d.t.Error(err)
+		}
+	})
+	for _, sql := range []string{"select pg_sleep(3600)", "begin; select 'the whole menu of the kitchen' as menu", "select 1"} {
+		config := d.pool.Config().ConnConfig.Copy()
+		config.User, config.Password = role, role
+		config.RuntimeParams["application_name"] = "sushi web.1"
+		conn, err := pgx.ConnectConfig(d.t.Context(), config)
+		d.must(err)
+		open = append(open, conn)
+		if sql == "select pg_sleep(3600)" {
+			go func() { _, _ = conn.Exec(context.Background(), sql) }()
+			continue
+		}
+		_, err = conn.Exec(d.t.Context(), sql)
+		d.must(err)
+	}
+}
