@@ -31,7 +31,7 @@ func (a *app) withServer(ctx context.Context, d platform.Database, fn func(conte
 	ctx, cancel := context.WithTimeout(ctx, activityWithin)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, a.engine.Admin(engine.Server{
-		ID: server.ID, Zone: server.Zone, Port: server.Port, Major: server.Major, Plan: a.plan(server.Plan), Fenced: server.Fenced,
+		ID: server.ID, Zone: server.Zone, Port: server.Port, Major: server.Major, Plan: a.plan(server.Plan), Fenced: server.Fenced, Shared: server.Shared,
 	}, d.DatabaseName))
 	if err != nil {
 		return platform.Unavailable(err, "The server of %s does not answer. Look at its page in a few seconds.", d.Name)

@@ -186,7 +186,7 @@ func verdict(d drawnOperation, database platform.Database) *page.Verdict {
 		case platform.FollowerChangeover:
 			v.Means = fmt.Sprintf("%s writes to %s, as before. No acknowledged commit was lost.", database.AppName, database.Name)
 			v.ToDo = "Remove the reason, then retry: it goes on from the step that failed."
-		case platform.CreateDatabase, platform.CreateFollower:
+		case platform.CreateDatabase, platform.CreateEssential, platform.CreateFollower:
 			v.Means = "Nothing half-made remains, and nothing is billed."
 			v.ToDo = "Remove the reason, then create it again."
 		default:

@@ -7,7 +7,7 @@ import (
 )
 
 const databaseColumns = `d.id, d.name, d.app_id, a.name as app_name, d.plan, d.state, d.major, d.server_id, d.following_id,
-	d.readable_at, d.forked_from_id, d.fork_ready, d.replaced_by_id, d.fenced_at, d.database_name, d.role_name,
+	d.readable_at, d.forked_from_id, d.fork_ready, d.replaced_by_id, d.fenced_at, d.full_at, d.database_name, d.role_name,
 	d.created_at, d.destroyed_at`
 
 const fromDatabases = ` from databases d join apps a on a.id = d.app_id `

@@ -125,22 +125,25 @@ func ListRunning(ctx context.Context, q Querier) ([]DatabaseWithServer, error) {
 		VZone, VPlan     string
 		VPort, VMajor    int
 		VState           platform.ServerState
-		VFenced          bool
+		VFenced, VShared bool
 		VLeaderID        *int64
 		VCreatedAt       time.Time
 	}
-	rows, err := many[row](ctx, q, `select `+databaseColumns+`, v.id as v_id, v.database_id as v_database_id, v.zone as v_zone,
+	rows, err := many[row](ctx, q, `select `+databaseColumns+`, v.id as v_id, coalesce(v.database_id, 0) as v_database_id,
+			v.database_id is null as v_shared, v.zone as v_zone,
 			v.port as v_port, v.major as v_major, v.plan as v_plan, v.state as v_state, v.fenced as v_fenced,
 			v.leader_id as v_leader_id, v.created_at as v_created_at
 		from databases d join apps a on a.id = d.app_id join servers v on v.id = d.server_id
-		where v.state = 'running' and d.state <> 'destroyed' order by d.id`)
+		where v.state = 'running' and d.state <> 'destroyed'
+			and (v.database_id is not null or d.state not in ('creating', 'destroying')) -- it may not be in its cluster yet, or any more
+		order by d.id`)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]DatabaseWithServer, len(rows))
 	for i, r := range rows {
 		list[i] = DatabaseWithServer{r.Database, platform.Server{
-			ID: r.VID, DatabaseID: r.VDatabaseID, Zone: r.VZone, Port: r.VPort, Major: r.VMajor, Plan: r.VPlan,
+			ID: r.VID, DatabaseID: r.VDatabaseID, Shared: r.VShared, Zone: r.VZone, Port: r.VPort, Major: r.VMajor, Plan: r.VPlan,
 			Fenced: r.VFenced, LeaderID: r.VLeaderID, State: r.VState, CreatedAt: r.VCreatedAt,
 		}}
 	}

@@ -8,11 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const serverColumns = `id, database_id, zone, port, major, plan, fenced, leader_id, state, created_at, destroyed_at`
+const serverColumns = `id, coalesce(database_id, 0) as database_id, database_id is null as shared, zone, port, major, plan, fenced, leader_id, state, created_at, destroyed_at`
 
 // NewServer is what a server's row begins with.
 type NewServer struct {
-	DatabaseID int64
+	DatabaseID int64 // 0: a shared cluster, which no database owns
 	Zone       string
 	Port       int
 	Major      int
@@ -25,7 +25,7 @@ type NewServer struct {
 // leaves the transaction usable, so that the caller can try the next one.
 func CreateServer(ctx context.Context, q Querier, n NewServer) (platform.Server, error) {
 	list, err := many[platform.Server](ctx, q, `insert into servers (database_id, zone, port, major, plan, leader_id)
-		values ($1, $2, $3, $4, $5, $6)
+		values (nullif($1, 0), $2, $3, $4, $5, $6)
 		on conflict (port) where destroyed_at is null do nothing
 		returning `+serverColumns, n.DatabaseID, n.Zone, n.Port, n.Major, n.Plan, n.LeaderID)
 	if err != nil {

@@ -90,20 +90,25 @@ func (m *databaseMaker) reserveIn(ctx context.Context, zone string, need int64) 
 }
 
 func (m *databaseMaker) makeCluster(ctx context.Context) error {
-	d := m.it.Database
-	password, err := db.DatabasePassword(ctx, m.j.Pool, m.j.Sealer, d.ID)
+	credentials, err := m.j.credentials(ctx, m.it.Database)
 	if err != nil {
 		return err
 	}
-	verifier, err := engine.Verifier(password)
-	if err != nil {
-		return err
-	}
-	if err := m.j.Engine.Create(ctx, m.Epoch, m.it.Server, engine.Credentials{DatabaseName: d.DatabaseName, RoleName: d.RoleName, Verifier: verifier}); err != nil {
+	if err := m.j.Engine.Create(ctx, m.Epoch, m.it.Server, credentials); err != nil {
 		return fmt.Errorf("make the cluster: %w", err)
 	}
-	m.Detail("PostgreSQL %d, checksums, TLS", d.Major)
+	m.Detail("PostgreSQL %d, checksums, TLS", m.it.Database.Major)
 	return nil
+}
+
+// credentials are those of the database's app, with a verifier in the password's place.
+func (j *Jobs) credentials(ctx context.Context, d platform.Database) (engine.Credentials, error) {
+	password, err := db.DatabasePassword(ctx, j.Pool, j.Sealer, d.ID)
+	if err != nil {
+		return engine.Credentials{}, err
+	}
+	verifier, err := engine.Verifier(password)
+	return engine.Credentials{DatabaseName: d.DatabaseName, RoleName: d.RoleName, Verifier: verifier}, err
 }
 
 func (m *databaseMaker) startServer(ctx context.Context) error {

@@ -35,7 +35,7 @@ func (d *destroyer) detach(ctx context.Context) error {
 		if err := db.SetDatabaseState(ctx, tx, d.it.Database.ID, platform.DatabaseDestroying); err != nil {
 			return err
 		}
-		if d.it.exists() {
+		if d.it.exists() && !d.it.Server.Shared {
 			if err := db.SetServerState(ctx, tx, d.it.Server.ID, platform.ServerStopped); err != nil {
 				return err
 			}
@@ -47,6 +47,10 @@ func (d *destroyer) detach(ctx context.Context) error {
 func (d *destroyer) removeServer(ctx context.Context) error {
 	if !d.it.exists() {
 		return nil
+	}
+	if d.it.Server.Shared {
+		d.Detail("Its database and its role are dropped; the shared cluster goes on")
+		return d.j.Engine.DropDatabase(ctx, d.Epoch, d.it.Server, d.it.Database.DatabaseName, d.it.Database.RoleName)
 	}
 	if err := d.j.Engine.Destroy(ctx, d.Epoch, d.it.Server); err != nil {
 		return err

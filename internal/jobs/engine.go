@@ -25,6 +25,14 @@ type Engine interface {
 
 	// Create makes an empty cluster with the app's role and database in it, stopped.
 	Create(ctx context.Context, epoch int64, s engine.Server, c engine.Credentials) error
+	// CreateShared makes an empty shared cluster, stopped.
+	CreateShared(ctx context.Context, epoch int64, s engine.Server) error
+	// CreateDatabase makes a database and its role in the running shared cluster s,
+	// apart from every other one there, and returns when the role is let in.
+	CreateDatabase(ctx context.Context, epoch int64, s engine.Server, d engine.SharedDatabase) error
+	// DropDatabase removes a database of the shared cluster s, and its role unless
+	// that is "". An epoch counts for this database, not for its neighbours.
+	DropDatabase(ctx context.Context, epoch int64, s engine.Server, databaseName, roleName string) error
 	// Copy starts, or finds running, a base backup of from into s, streaming
 	// through slot. It returns at once; CopyProgress tells the rest.
 	Copy(ctx context.Context, epoch int64, s, from engine.Server, slot string) error
@@ -64,7 +72,8 @@ type Engine interface {
 	WithdrawPromotion(ctx context.Context, epoch int64, s engine.Server) (inRecovery bool, err error)
 	// EndOfWAL reads the end of the last record in a stopped server's directory.
 	EndOfWAL(ctx context.Context, s engine.Server, from engine.ControlData) (platform.LSN, error)
-	// Destroy stops s and removes its files.
+	// Destroy stops s and removes its files. A shared cluster that holds a database
+	// is Conflict; what else would stop, fence or promote one always is.
 	Destroy(ctx context.Context, epoch int64, s engine.Server) error
 
 	// Status looks at s from outside, without connecting.

@@ -189,7 +189,7 @@ func wantedOf(list []db.DatabaseWithServer) map[int64]*watched {
 
 // engineServerOf is all that an engine needs in order to say how to connect.
 func engineServerOf(s platform.Server) engine.Server {
-	return engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Fenced: s.Fenced}
+	return engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Fenced: s.Fenced, Shared: s.Shared}
 }
 
 // forgetSamples deletes what the plot no longer shows, a little at a time.

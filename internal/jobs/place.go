@@ -52,6 +52,9 @@ func (j *Jobs) place(ctx context.Context, q db.Querier, databaseID int64) (place
 
 // engineServer is a server in the engine's words.
 func (j *Jobs) engineServer(s platform.Server) (engine.Server, error) {
+	if s.Shared {
+		return engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Plan: j.Catalogue.Shared, Shared: true}, nil
+	}
 	plan, err := j.Catalogue.Plan(s.Plan)
 	if err != nil {
 		return engine.Server{}, err
@@ -110,7 +113,7 @@ func forgetDatabase(ctx context.Context, tx pgx.Tx, p place, actor string, opera
 	if err := db.StopBilling(ctx, tx, p.Database.ID); err != nil {
 		return err
 	}
-	if p.exists() {
+	if p.exists() && !p.Server.Shared {
 		if err := db.SetServerDestroyed(ctx, tx, p.Server.ID); err != nil {
 			return err
 		}

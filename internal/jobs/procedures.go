@@ -14,6 +14,7 @@ func isStale(err error) bool { return errors.Is(err, engine.ErrStaleEpoch) }
 func (j *Jobs) allProcedures() map[platform.OperationKind]procedure {
 	return map[platform.OperationKind]procedure{
 		platform.CreateDatabase:     procedureOf(platform.CreateDatabase, createDatabase, j.newCreateDatabase, nil, (*databaseMaker).ended),
+		platform.CreateEssential:    procedureOf(platform.CreateEssential, createEssential, j.newCreateEssential, nil, (*essentialMaker).ended),
 		platform.CreateFollower:     procedureOf(platform.CreateFollower, createFollower, j.newCreateFollower, nil, (*followerMaker).ended),
 		platform.FollowerChangeover: procedureOf(platform.FollowerChangeover, followerChangeover(j.SwitchDeadline), j.newChangeover, (*changeover).close, (*changeover).ended),
 		platform.Unfollow:           procedureOf(platform.Unfollow, unfollow, j.newUnfollower, nil, (*unfollower).ended),

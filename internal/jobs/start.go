@@ -53,7 +53,11 @@ func (j *Jobs) StartCreateDatabase(ctx context.Context, actor string, appID int6
 		if err != nil {
 			return platform.Operation{}, err
 		}
-		return j.start(ctx, tx, db.NewOperation{Kind: platform.CreateDatabase, DatabaseID: d.ID, AppID: &appID, RequestedBy: actor})
+		kind := platform.CreateDatabase
+		if plan.Tier.IsShared {
+			kind = platform.CreateEssential
+		}
+		return j.start(ctx, tx, db.NewOperation{Kind: kind, DatabaseID: d.ID, AppID: &appID, RequestedBy: actor})
 	})
 }
 
@@ -138,6 +142,9 @@ func (j *Jobs) StartChangeover(ctx context.Context, actor string, c Changeover) 
 		if err != nil {
 			return platform.Operation{}, err
 		}
+		if err := j.refuseEssential(leader, "changed over"); err != nil {
+			return platform.Operation{}, err
+		}
 		if leader.State != platform.DatabaseAvailable || leader.IsFollower() {
 			return platform.Operation{}, platform.Conflict("%s is not a leader that is available, so there is nothing to change over from. Choose the app's leader.", leader.Name)
 		}
@@ -159,6 +166,18 @@ func (j *Jobs) StartChangeover(ctx context.Context, actor string, c Changeover) 
 		}
 		return op, db.InsertChangeover(ctx, tx, op.ID, c.FollowerID == nil, c.ConfirmedJobs)
 	})
+}
+
+// refuseEssential says what an Essential database cannot be, and the way there is.
+func (j *Jobs) refuseEssential(d platform.Database, what string) error {
+	plan, err := j.Catalogue.Plan(d.Plan)
+	if err != nil {
+		return err
+	}
+	if plan.Tier.IsShared {
+		return platform.Conflict("%s is on %s, and Essential databases cannot be %s: they have no server of their own. Copy it to a Standard plan or higher first.", d.Name, plan.Name, what)
+	}
+	return nil
 }
 
 func canTakeOver(leader, follower platform.Database) error {
@@ -188,6 +207,9 @@ func (j *Jobs) StartUnfollow(ctx context.Context, actor string, databaseID int64
 // StartFence makes a leader refuse every write.
 func (j *Jobs) StartFence(ctx context.Context, actor string, databaseID int64, confirm string) (platform.Operation, error) {
 	return j.startOn(ctx, actor, platform.FenceDatabase, databaseID, confirm, func(d platform.Database) error {
+		if err := j.refuseEssential(d, "fenced"); err != nil {
+			return err
+		}
 		if d.IsFollower() {
 			return platform.Conflict("%s is a follower and takes no writes as it is. Fence its leader instead.", d.Name)
 		}

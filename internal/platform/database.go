@@ -36,6 +36,9 @@ type Database struct {
 	// ReplacedByID is the database that took this one's place in a changeover.
 	ReplacedByID *int64
 	FencedAt     *time.Time
+	// FullAt is since when it refuses what would make it larger, since its data
+	// has reached its plan's storage; nil while it takes every write.
+	FullAt       *time.Time
 	DatabaseName string // name of the database inside the cluster, random
 	RoleName     string // the app's role, random
 	CreatedAt    time.Time
@@ -48,7 +51,9 @@ func (d Database) IsFollower() bool { return d.FollowingID != nil }
 // Server is one PostgreSQL server: a data directory, a port, a zone.
 type Server struct {
 	ID         int64
-	DatabaseID int64
+	DatabaseID int64 // 0 for a shared cluster
+	// Shared is a cluster that holds databases of many apps and belongs to none.
+	Shared     bool
 	Zone       string
 	Port       int
 	Major      int

@@ -8,6 +8,7 @@ type OperationKind string
 // The procedures.
 const (
 	CreateDatabase     OperationKind = "create_database"
+	CreateEssential    OperationKind = "create_essential"
 	CreateFollower     OperationKind = "create_follower"
 	FollowerChangeover OperationKind = "follower_changeover"
 	Unfollow           OperationKind = "unfollow"
@@ -21,7 +22,7 @@ const (
 // Title is the operation's name for people.
 func (k OperationKind) Title() string {
 	switch k {
-	case CreateDatabase:
+	case CreateDatabase, CreateEssential:
 		return "Create database"
 	case CreateFollower:
 		return "Create follower"

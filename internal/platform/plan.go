@@ -32,6 +32,9 @@ type Tier struct {
 	HasWindow bool `json:"window"`
 	// DowntimeMinutes is the downtime tolerated a month.
 	DowntimeMinutes int `json:"downtime_minutes"`
+	// IsShared: its databases are databases in shared clusters, not clusters of
+	// their own.
+	IsShared bool `json:"shared"`
 	// NotIsolated marks tiers whose network isolation the local engine does not give.
 	NotIsolated bool `json:"not_isolated"`
 }
@@ -66,10 +69,36 @@ func (p Plan) CostCents(d time.Duration) float64 {
 	return float64(p.MonthlyCents) * d.Truncate(time.Second).Hours() / hoursPerMonth
 }
 
+// TempBytes is how large the temporary files of one session may be: together
+// those of all its sessions are no more than its storage again. Only databases
+// in a shared cluster have this limit.
+func (p Plan) TempBytes() int64 { return p.StorageBytes / int64(max(p.Connections, 1)) }
+
 // Catalogue is every plan, cheapest first within its tier.
 type Catalogue struct {
 	Tiers []Tier
 	Plans []Plan
+	// Shared is what a shared cluster gives to the databases in it, together.
+	Shared Plan
+}
+
+// SharedPlanName is the plan of a shared cluster, which nobody can choose.
+const SharedPlanName = "shared"
+
+// HasRoom is whether a shared cluster that holds databases on the plans used
+// has room for one more: the limits of all together never exceed the cluster's,
+// so that each always gets what its plan promises.
+func (c Catalogue) HasRoom(used []string, plan Plan) bool {
+	connections, storage := plan.Connections, plan.StorageBytes
+	for _, name := range used {
+		p, err := c.Plan(name)
+		if err != nil {
+			return false // of a plan that is not known any more: what it may use is not known either
+		}
+		connections += p.Connections
+		storage += p.StorageBytes
+	}
+	return connections <= c.Shared.Connections && storage <= c.Shared.StorageBytes
 }
 
 // ShippedCatalogue reads the catalogue that is built into the program.
@@ -90,12 +119,15 @@ func ParseCatalogue(data []byte) (Catalogue, error) {
 	var file struct {
 		Tiers     []Tier `json:"tiers"`
 		Essential []row  `json:"essential"`
+		Shared    row    `json:"shared_cluster"`
 		Ladder    []row  `json:"ladder"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return Catalogue{}, fmt.Errorf("plan catalogue: %w", err)
 	}
-	c := Catalogue{Tiers: file.Tiers}
+	c := Catalogue{Tiers: file.Tiers, Shared: Plan{
+		Name: SharedPlanName, MemoryBytes: file.Shared.MemoryGB << 30, StorageBytes: file.Shared.StorageGB << 30, Connections: file.Shared.Connections,
+	}}
 	for _, tier := range file.Tiers {
 		rows := file.Ladder
 		if tier.Name == "essential" {
@@ -108,6 +140,9 @@ func ParseCatalogue(data []byte) (Catalogue, error) {
 				dollars = r.Dollars
 			case "standard":
 				dollars = r.Standard
+			}
+			if tier.IsShared {
+				c.Shared.Tier = tier
 			}
 			c.Plans = append(c.Plans, Plan{
 				Name: tier.Name + "-" + strconv.Itoa(r.Level), Tier: tier, Level: r.Level, Position: i,

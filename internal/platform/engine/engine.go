@@ -25,6 +25,9 @@ type Server struct {
 	Major  int
 	Plan   platform.Plan
 	Fenced bool // the mark in the control database
+	// Shared is a cluster that holds databases of many owners. What would stop,
+	// fence, promote or remove it for one of them is refused.
+	Shared bool
 }
 
 // Credentials are what a new cluster is made with. Verifier is the SCRAM-SHA-256
@@ -33,6 +36,14 @@ type Credentials struct {
 	DatabaseName string
 	RoleName     string
 	Verifier     string
+}
+
+// SharedDatabase is one database of a shared cluster, with its role and what it
+// may use there.
+type SharedDatabase struct {
+	Credentials
+	Connections int   // sessions at once
+	TempBytes   int64 // temporary files of one session
 }
 
 // ControlState is pg_control's cluster state.

@@ -48,6 +48,15 @@ func (e *Engine) cluster(s engine.Server) (cluster, error) {
 	return c, nil
 }
 
+// ownCluster is cluster for what must not be done to a shared cluster on behalf
+// of one of its databases.
+func (e *Engine) ownCluster(s engine.Server) (cluster, error) {
+	if s.Shared {
+		return cluster{}, platform.Conflict("Server %d is a shared cluster with databases of several apps. It is not stopped, fenced, followed or promoted for one of them.", s.ID)
+	}
+	return e.cluster(s)
+}
+
 // zoneDir knows "a" even where the settings name other zones only, so that
 // servers made before that are still found.
 func (e *Engine) zoneDir(name string) (string, error) {

@@ -112,8 +112,9 @@ func Open(config Config) (*Engine, error) {
 		return nil, err
 	}
 	// Parsed once, so that a strange PG* variable in the environment is an error
-	// here and not in the middle of an operation.
-	e.admin, err = pgx.ParseConfig(fmt.Sprintf("host=%s port=5432 user=%s dbname=postgres sslmode=disable connect_timeout=10 application_name=changeover target_session_attrs=any",
+	// here and not in the middle of an operation. The search path is for safety: a
+	// superuser must not run a function or an operator that an app put in its way.
+	e.admin, err = pgx.ParseConfig(fmt.Sprintf("host=%s port=5432 user=%s dbname=postgres sslmode=disable connect_timeout=10 application_name=changeover target_session_attrs=any search_path=pg_catalog",
 		quoteConninfo(e.sockets), AdminRole))
 	if err != nil {
 		return nil, fmt.Errorf("admin connection settings: %w", err)

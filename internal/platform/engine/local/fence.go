@@ -19,7 +19,7 @@ const endPatience = 50 * time.Millisecond
 // Fence writes the file that makes every later start a start in recovery,
 // without a leader to stream from, and syncs it. It does not stop s.
 func (e *Engine) Fence(ctx context.Context, epoch int64, s engine.Server) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (e *Engine) fence(c cluster) error {
 // Unfence removes the file; the next Start is writable, unless s.Fenced, the
 // mark in the control database, still says otherwise. It does not start s.
 func (e *Engine) Unfence(ctx context.Context, epoch int64, s engine.Server) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (e *Engine) Unfence(ctx context.Context, epoch int64, s engine.Server) erro
 // soon after it SIGKILL. It is Conflict, and ends nothing, where the control
 // file does not say that s was shut down: writers could lose their end.
 func (e *Engine) EndAll(ctx context.Context, epoch int64, s engine.Server) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (e *Engine) EndAll(ctx context.Context, epoch int64, s engine.Server) error
 // Kill is the fence for a sick server: SIGKILL to every process of the
 // directory, proven gone, then the file. An error means: do not promote.
 func (e *Engine) Kill(ctx context.Context, epoch int64, s engine.Server) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,8 @@ func (e *Engine) Kill(ctx context.Context, epoch int64, s engine.Server) error {
 }
 
 // Destroy ends s and removes its files. What stays is the epoch, so that an
-// attempt that was overtaken cannot make the server again.
+// attempt that was overtaken cannot make the server again. A shared cluster that
+// holds a database is Conflict.
 func (e *Engine) Destroy(ctx context.Context, epoch int64, s engine.Server) error {
 	c, err := e.cluster(s)
 	if err != nil {
@@ -130,6 +131,9 @@ func (e *Engine) Destroy(ctx context.Context, epoch int64, s engine.Server) erro
 		return err
 	}
 	return e.act(ctx, epoch, c, func() error {
+		if err := c.mustHoldNoDatabase(s); err != nil {
+			return err
+		}
 		if err := e.endMakers(ctx, c); err != nil {
 			return err
 		}

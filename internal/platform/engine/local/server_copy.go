@@ -45,11 +45,11 @@ echo $code >&3`
 // through slot, which it makes on from if it is missing. It returns at once. A
 // copy that failed, or was cut off, is begun again.
 func (e *Engine) Copy(ctx context.Context, epoch int64, s, from engine.Server, slot string) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}
-	leader, err := e.cluster(from)
+	leader, err := e.ownCluster(from)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // Create makes an empty cluster with the app's role and database in it,
 // stopped. One that is complete is left alone; a half-made one is made again.
 func (e *Engine) Create(ctx context.Context, epoch int64, s engine.Server, credentials engine.Credentials) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}

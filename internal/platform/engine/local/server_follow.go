@@ -15,7 +15,7 @@ import (
 // streams from leader through slot after its next start. A running one that
 // does not do so yet is restarted.
 func (e *Engine) Follow(ctx context.Context, epoch int64, s, leader engine.Server, slot string) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}

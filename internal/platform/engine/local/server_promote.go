@@ -30,7 +30,7 @@ func (c cluster) requested() string { return filepath.Join(c.dir, requestedFile)
 // Promote asks s to leave recovery and returns at once. It is nil for a server
 // that left it already.
 func (e *Engine) Promote(ctx context.Context, epoch int64, s engine.Server) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (e *Engine) Promote(ctx context.Context, epoch int64, s engine.Server) erro
 // and is let through. If nothing came of it the server is stopped and started
 // again in recovery, since a signal on its way cannot be called back.
 func (e *Engine) WithdrawPromotion(ctx context.Context, epoch int64, s engine.Server) (inRecovery bool, err error) {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return false, err
 	}

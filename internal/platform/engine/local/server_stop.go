@@ -21,7 +21,7 @@ const (
 
 // Stop stops s fast and completely: when it is nil, no process of it is left.
 func (e *Engine) Stop(ctx context.Context, epoch int64, s engine.Server) error {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (e *Engine) takePrepared(id int64, only *pgx.Conn) *pgx.Conn {
 // control is our own quick reading; proof waits for pg_controldata's, which is
 // under way. For a server that is shut down already it only reads.
 func (e *Engine) StopForSwitch(ctx context.Context, epoch int64, s engine.Server, keepSlot string) (control engine.ControlData, proof engine.Proof, err error) {
-	c, err := e.cluster(s)
+	c, err := e.ownCluster(s)
 	if err != nil {
 		return engine.ControlData{}, nil, err
 	}

@@ -41,6 +41,10 @@ const (
 	maxLocksPerTransaction  = 64
 )
 
+// sharedTempBytes is temp_file_limit of a shared cluster, for a session whose
+// database has no limit of its own.
+const sharedTempBytes = 32 * megabyte
+
 // commonSettings hold for every cluster we run, the control cluster too.
 func (e *Engine) commonSettings(major int) []setting {
 	list := []setting{
@@ -84,6 +88,12 @@ func (e *Engine) serverSettings(s engine.Server, zone string) []setting {
 	if s.Plan.Tier.Name == "essential" && s.Plan.StorageBytes > 0 {
 		tempLimit = kilobytes(s.Plan.StorageBytes)
 	}
+	prepared := maxPreparedTransactions
+	if s.Shared {
+		// Each database has a limit of its own, which never is higher than this one
+		// was meant for; a prepared transaction would hold a slot that all share.
+		tempLimit, prepared = kilobytes(sharedTempBytes), 0
+	}
 	list := []setting{
 		{"port", strconv.Itoa(s.Port), true},
 		{"listen_addresses", e.config.DatabaseHost, true},
@@ -93,7 +103,7 @@ func (e *Engine) serverSettings(s engine.Server, zone string) []setting {
 		{"max_worker_processes", strconv.Itoa(maxWorkerProcesses), true},
 		{"max_wal_senders", strconv.Itoa(maxWALSenders), true},
 		{"max_replication_slots", strconv.Itoa(maxReplicationSlots), true},
-		{"max_prepared_transactions", strconv.Itoa(maxPreparedTransactions), true},
+		{"max_prepared_transactions", strconv.Itoa(prepared), true},
 		{"max_locks_per_transaction", strconv.Itoa(maxLocksPerTransaction), true},
 		{"shared_buffers", kilobytes(buffers), true},
 		{"effective_cache_size", kilobytes(buffers * 3), false},
@@ -166,12 +176,21 @@ func (c cluster) arguments(extra ...string) []string {
 // fileHBA lets the app's role into its own database over TLS, us into
 // everything over the private socket, and nobody else anywhere.
 func fileHBA(c engine.Credentials) string {
+	return fileSharedHBA() + hbaPair(c.DatabaseName, c.RoleName)
+}
+
+// fileSharedHBA lets only us in.
+func fileSharedHBA() string {
+	return "# Written by Changeover.\n" +
+		"local all " + AdminRole + " peer map=changeover\n" +
+		"local replication " + ReplicationRole + " peer map=changeover\n"
+}
+
+// hbaPair lets one role into one database, over TLS only.
+func hbaPair(database, role string) string {
 	var b strings.Builder
-	b.WriteString("# Written by Changeover.\n")
-	fmt.Fprintf(&b, "local all %s peer map=changeover\n", AdminRole)
-	fmt.Fprintf(&b, "local replication %s peer map=changeover\n", ReplicationRole)
 	for _, address := range []string{"0.0.0.0/0", "::/0"} {
-		fmt.Fprintf(&b, "hostssl %s %s %s scram-sha-256\n", quoteHBA(c.DatabaseName), quoteHBA(c.RoleName), address)
+		fmt.Fprintf(&b, "hostssl %s %s %s scram-sha-256\n", quoteHBA(database), quoteHBA(role), address)
 	}
 	return b.String()
 }
