@@ -144,6 +144,9 @@ func (h *house) serverProblems(ctx context.Context, s platform.Server, all []pla
 	case altered != "":
 		say("left set by alter system: %s", altered)
 	}
+	if s.Shared {
+		problems = append(problems, h.clusterProblems(ctx, s, conn)...)
+	}
 	if s.LeaderID != nil {
 		var streams int
 		if err := conn.QueryRow(ctx, `select count(*) from pg_stat_wal_receiver where status = 'streaming' and slot_name = $1`, platformtest.SlotName(s.ID)).Scan(&streams); err != nil || streams != 1 {
@@ -153,8 +156,40 @@ func (h *house) serverProblems(ctx context.Context, s platform.Server, all []pla
 	return problems
 }
 
+// clusterProblems compares what is in a shared cluster with what should be.
+func (h *house) clusterProblems(ctx context.Context, s platform.Server, conn *pgx.Conn) (problems []string) {
+	var wanted, databases, roles, pairs []string
+	err := h.pool.QueryRow(ctx, `select array(select database_name || '/' || role_name from databases where server_id = $1 order by 1)`, s.ID).Scan(&wanted)
+	if err == nil {
+		err = conn.QueryRow(ctx, `select
+			array(select datname::text from pg_database where datname not in ('postgres', 'template0', 'template1') order by 1),
+			array(select rolname::text from pg_roles where rolname !~ '^(pg|changeover)_' order by 1),
+			array(select distinct database[1] || '/' || user_name[1] from pg_hba_file_rules where type = 'hostssl' order by 1)`).Scan(&databases, &roles, &pairs)
+	}
+	if err != nil {
+		return []string{fmt.Sprintf("server %d: %v", s.ID, err)}
+	}
+	names, owners := []string{}, []string{}
+	for _, w := range wanted {
+		name, owner, _ := strings.Cut(w, "/")
+		names, owners = append(names, name), append(owners, owner)
+	}
+	slices.Sort(owners)
+	if !slices.Equal(names, databases) || !slices.Equal(owners, roles) || !slices.Equal(wanted, pairs) {
+		problems = append(problems, fmt.Sprintf("server %d holds the databases %v, the roles %v, the pairs %v; want %v", s.ID, databases, roles, pairs, wanted))
+	}
+	return problems
+}
+
 // server is a server's row in the engine's words.
 func (h *house) server(s platform.Server) engine.Server {
+	if s.Shared {
+		catalogue, err := platform.ShippedCatalogue()
+		if err != nil {
+			h.t.Error(err)
+		}
+		return engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Plan: catalogue.Shared, Shared: true}
+	}
 	return engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Plan: platformtest.Plan(h.t, s.Plan), Fenced: s.Fenced}
 }
 

@@ -112,6 +112,9 @@ func TestEveryOtherProcedureIsCancelled(t *testing.T) {
 		platform.CreateDatabase: func() (platform.Operation, error) {
 			return h.jobs.StartCreateDatabase(ctx, actor, h.app.ID, "standard-0", h.engine.Installations()[0].Major)
 		},
+		platform.CreateEssential: func() (platform.Operation, error) {
+			return h.jobs.StartCreateDatabase(ctx, actor, h.app.ID, "essential-1", h.engine.Installations()[0].Major)
+		},
 		platform.CreateFollower: func() (platform.Operation, error) {
 			return h.jobs.StartCreateFollower(ctx, actor, leader.ID, h.app.ID, "standard-0", "")
 		},
@@ -122,7 +125,7 @@ func TestEveryOtherProcedureIsCancelled(t *testing.T) {
 	for kind, start := range starts {
 		for _, p := range third(before(kind), seed) {
 			op := h.cancelled(p, start)
-			if made := h.database(op.DatabaseID); (kind == platform.CreateDatabase || kind == platform.CreateFollower) && made.State != platform.DatabaseDestroyed {
+			if made := h.database(op.DatabaseID); (kind == platform.CreateDatabase || kind == platform.CreateEssential || kind == platform.CreateFollower) && made.State != platform.DatabaseDestroyed {
 				t.Errorf("%s cancelled %s: it is %s", kind, p, made.State)
 			}
 		}

@@ -98,6 +98,17 @@ func (h *house) life(points func(platform.OperationKind) []point) platform.Datab
 		return h.jobs.StartDestroy(ctx, actor, leader.ID, h.app.Name)
 	})
 
+	op = h.killed(points(platform.CreateEssential), func() (platform.Operation, error) {
+		return h.jobs.StartCreateDatabase(ctx, actor, h.app.ID, "essential-0", h.engine.Installations()[0].Major)
+	})
+	essential := h.database(op.DatabaseID)
+	if err := h.write(essential); err != nil {
+		h.t.Fatalf("a new Essential database: %v", err)
+	}
+	h.killed(points(platform.DestroyDatabase), func() (platform.Operation, error) {
+		return h.jobs.StartDestroy(ctx, actor, essential.ID, h.app.Name)
+	})
+
 	next := h.follower(fork, "standard-0")
 	op, err = h.jobs.StartChangeover(ctx, actor, jobs.Changeover{LeaderID: fork.ID, FollowerID: &next.ID, ConfirmedJobs: true})
 	h.ended(op, err, platform.OperationCompleted)

@@ -144,6 +144,36 @@ func (p *Platform) Leader(t testing.TB, plan string) *Server {
 	return leader
 }
 
+// Shared makes and starts an empty shared cluster.
+func (p *Platform) Shared(t testing.TB) *Server {
+	t.Helper()
+	catalogue, err := platform.ShippedCatalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.NewServer(t, "essential-0")
+	s.Plan, s.Shared = catalogue.Shared, true
+	if err := p.CreateShared(t.Context(), Epoch, s); err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	cluster := p.server(s, engine.Credentials{DatabaseName: "postgres"}, "")
+	cluster.Start(t)
+	return cluster
+}
+
+// Member makes a database on plan in a shared cluster; what is given is the
+// cluster as that database's app sees it.
+func (p *Platform) Member(t testing.TB, cluster *Server, plan string) *Server {
+	t.Helper()
+	credentials, password := NewCredentials(t)
+	of := Plan(t, plan)
+	err := p.CreateDatabase(t.Context(), Epoch, cluster.Server, engine.SharedDatabase{Credentials: credentials, Connections: of.Connections, TempBytes: of.TempBytes()})
+	if err != nil {
+		t.Fatalf("create a database: %v", err)
+	}
+	return p.server(cluster.Server, credentials, password)
+}
+
 // Follower makes a follower of leader on leader's plan, in zone b, and returns
 // when it streams.
 func (p *Platform) Follower(t testing.TB, leader *Server) *Server {

@@ -45,13 +45,12 @@ func (e *Engine) makeDatabase(ctx context.Context, c cluster, d engine.SharedDat
 	if !hasRole {
 		statements = append(statements, "create role "+role+" login nosuperuser nocreaterole nocreatedb noreplication nobypassrls")
 	}
-	statements = append(statements, "alter role "+role+" password "+quoteLiteral(d.Verifier))
+	statements = append(statements, "alter role "+role+" connection limit "+strconv.Itoa(d.Connections)+" password "+quoteLiteral(d.Verifier))
 	if !hasDatabase {
 		// template0 takes no connections, so nobody can have put anything into it.
 		statements = append(statements, "create database "+database+" owner "+AdminRole+" template template0")
 	}
 	statements = append(statements,
-		"alter database "+database+" with connection limit "+strconv.Itoa(d.Connections),
 		"revoke all on database "+database+" from public",
 		"grant connect, temporary, create on database "+database+" to "+role,
 		"alter role "+role+" in database "+database+" set temp_file_limit = '"+kilobytes(d.TempBytes)+"'")
