@@ -44,6 +44,8 @@ func databaseStatus(r db.DatabaseListRow) component.Status {
 	switch {
 	case r.Reading.Known && !r.Reading.Answers:
 		return component.Status{Tone: component.ToneBad, Word: "Does not answer", Note: r.Reading.Problem}
+	case d.FullAt != nil:
+		return component.Status{Tone: component.ToneWarn, Word: "Full", Note: "refuses what would make it larger"}
 	case r.Reading.Problem != "" && d.IsFollower():
 		return component.Status{Tone: component.ToneWarn, Word: "Does not follow", Note: r.Reading.Problem}
 	case d.IsFollower() && d.ReadableAt == nil:
@@ -141,6 +143,8 @@ func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Butt
 		return or(r.Reading.Problem, "Its server does not answer."), look
 	case d.State == platform.DatabaseAvailable && r.Reading.Problem != "":
 		return r.Reading.Problem, look
+	case d.FullAt != nil:
+		return fmt.Sprintf("It is full: %s of %s. Writes that would make it larger are refused until there is room again, or a larger plan.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes)), component.Button{Text: "Change plan", URL: path + "/change-plan"}
 	case full >= 0.9:
 		return fmt.Sprintf("%s of %s are used, %.0f %%. A larger plan holds more.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes), full*100), component.Button{Text: "Change plan", URL: path + "/change-plan"}
 	case d.IsFollower() && r.Reading.Lag.Known && r.Reading.Lag.Bytes > 1024<<20:

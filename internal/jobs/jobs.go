@@ -188,7 +188,9 @@ func (j *Jobs) work(ctx context.Context) error {
 	j.running.Go(func() { j.every(ctx, "reconcile", j.reconcile) })
 	j.running.Go(func() { j.every(ctx, "keep servers running", j.keepRunning) })
 	if j.Elect {
-		j.running.Go(func() { NewMonitor(MonitorConfig{Pool: j.Pool, Engine: j.Engine, Log: j.Log}).Run(ctx) })
+		j.running.Go(func() {
+			NewMonitor(MonitorConfig{Pool: j.Pool, Engine: j.Engine, Log: j.Log, Catalogue: j.Catalogue}).Run(ctx)
+		})
 	}
 	return nil
 }

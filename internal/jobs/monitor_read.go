@@ -25,6 +25,8 @@ type reader struct {
 	databaseID int64
 	config     *pgx.ConnConfig
 	poke       chan struct{} // a sample failed: look at the facts at once
+	told       *db.LimitsTold
+	cleared    bool // nothing that refuses growth is left in a database that is not full
 }
 
 // kept is a connection that is opened when needed and dropped after an error.
@@ -125,6 +127,8 @@ func (r *reader) facts(ctx context.Context) {
 			before, beforeAt, told = facts, now, ""
 			if err != nil {
 				r.monitor.Log.Warn("facts were not recorded", "database", r.databaseID, "error", err)
+			} else if err := r.watchLimits(ctx, facts); err != nil && ctx.Err() == nil {
+				r.monitor.Log.Warn("the plan's limits could not be kept; it is tried again", "database", r.databaseID, "error", err)
 			}
 		} else {
 			wait = k.backoff(250 * time.Millisecond)

@@ -24,6 +24,9 @@ type MonitorConfig struct {
 		Admin(s engine.Server, database string) *pgx.ConnConfig
 	}
 	Log *slog.Logger
+	// Catalogue has the limits of the plans; without it nobody is told of one, and
+	// no database is full.
+	Catalogue platform.Catalogue
 	// Now is the clock of the watch; time.Now when nil.
 	Now func() time.Time
 

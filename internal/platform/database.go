@@ -53,11 +53,11 @@ type Server struct {
 	ID         int64
 	DatabaseID int64 // 0 for a shared cluster
 	// Shared is a cluster that holds databases of many apps and belongs to none.
-	Shared     bool
-	Zone       string
-	Port       int
-	Major      int
-	Plan       string
+	Shared bool
+	Zone   string
+	Port   int
+	Major  int
+	Plan   string
 	// Fenced is the engine's mark in the control database; either it or the
 	// file in the data directory is enough to start in recovery (safety 1.3).
 	Fenced bool

@@ -32,6 +32,7 @@ const (
 	codeDuplicateObject = "42710"
 	codeObjectInUse     = "55006"
 	codeUndefinedObject = "42704"
+	codeLockTimeout     = "55P03"
 	// codeConflict is also a query on a server in recovery that stood in the way
 	// of replay; with max_standby_streaming_delay = 0 our own small ones do, too.
 	codeConflict = "40001"
