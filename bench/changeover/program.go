@@ -1,31 +1,25 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	built "changeover/bench/program"
 )
 
 // program is the real program, built from this tree, in a home of its own,
 // driven over its API with a token.
 type program struct {
-	binary string
-	env    []string
-	log    *os.File
-	server *exec.Cmd
-	api    *api
+	built.Program
+	log *os.File
+	api *built.API
 
 	app              string
 	leader, follower database
@@ -41,98 +35,48 @@ var plans = [2]string{"standard-2", "standard-3"}
 
 const appName = "ledger"
 
-// newProgram builds and starts the program with its state in home/changeover,
-// and creates the app and its database. What is returned must be closed, also
+// newProgram builds and starts the program with its state in home/s, and
+// creates the app and its database. What is returned must be closed, also
 // together with an error, unless it is nil.
 func newProgram(ctx context.Context, home string, s settings) (*program, error) {
 	if err := os.MkdirAll(home, 0o711); err != nil {
 		return nil, err
 	}
-	p := &program{binary: filepath.Join(home, "changeover"), app: appName}
-	fmt.Fprintln(s.logger, "building the program")
-	build := exec.CommandContext(ctx, "go", "build", "-o", p.binary, "changeover/cmd/web")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the program: %w: %s", err, out)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := built.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	addr := listener.Addr().String()
-	listener.Close()
-	for _, setting := range os.Environ() {
-		if !strings.HasPrefix(setting, "CHANGEOVER_") && !strings.HasPrefix(setting, "DATABASE_URL=") {
-			p.env = append(p.env, setting)
-		}
+	p := &program{Program: built.Program{Binary: filepath.Join(home, "changeover"), Home: filepath.Join(home, "s"), Addr: addr}, app: appName}
+	fmt.Fprintln(s.logger, "building the program")
+	if err := built.Build(ctx, p.Binary); err != nil {
+		return nil, err
 	}
-	if bin := os.Getenv("CHANGEOVER_POSTGRES_BIN"); bin != "" {
-		p.env = append(p.env, "CHANGEOVER_POSTGRES_BIN="+bin)
-	}
-	p.env = append(p.env, "CHANGEOVER_HOME="+filepath.Join(home, "s"), "CHANGEOVER_ADDR="+addr)
 	if p.log, err = os.Create(filepath.Join(home, "program.log")); err != nil {
 		return nil, err
 	}
+	p.Stdout, p.Stderr = p.log, p.log
 	fmt.Fprintln(s.logger, "starting the program")
-	return p, errors.Join(p.start(ctx, "http://"+addr), p.create(ctx))
+	return p, p.begin(ctx)
 }
 
-func (p *program) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.binary, args...)
-	cmd.Env = p.env
-	return cmd
-}
-
-// start runs the program and returns when it is ready and there is a token.
-func (p *program) start(ctx context.Context, base string) error {
-	p.server = p.command(context.WithoutCancel(ctx))
-	p.server.Stdout, p.server.Stderr = p.log, p.log
-	// A Ctrl-C at the terminal is ours to answer, by ending it in order.
-	p.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.server.Start(); err != nil {
+// begin starts the program and makes the app and its database.
+func (p *program) begin(ctx context.Context) error {
+	if err := p.Start(ctx); err != nil {
+		log, _ := os.ReadFile(p.log.Name())
+		return fmt.Errorf("%w: %s", err, log[max(0, len(log)-3000):])
+	}
+	var err error
+	if p.api, err = p.Token(ctx, "bench@example.com"); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	for !isReady(ctx, base) {
-		select {
-		case <-ctx.Done():
-			log, _ := os.ReadFile(p.log.Name())
-			return fmt.Errorf("the program does not get ready: %s", log[max(0, len(log)-3000):])
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	var complaints bytes.Buffer
-	cmd := p.command(ctx, "token", "-email", "bench@example.com")
-	cmd.Stderr = &complaints
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("changeover token: %w: %s", err, complaints.String())
-	}
-	p.api = newAPI(base, strings.TrimSpace(string(out)))
-	return nil
-}
-
-func isReady(ctx context.Context, base string) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	response.Body.Close()
-	return response.StatusCode == http.StatusOK
+	return p.create(ctx)
 }
 
 func (p *program) create(ctx context.Context) error {
-	if p.api == nil {
-		return nil // it did not start: that error is enough
-	}
-	if err := p.api.call(ctx, http.MethodPost, "/apps", url.Values{"name": {p.app}}, nil); err != nil {
+	if err := p.api.Call(ctx, http.MethodPost, "/apps", url.Values{"name": {p.app}}, nil); err != nil {
 		return err
 	}
-	made, err := p.api.start(ctx, "/databases", url.Values{"app": {p.app}, "plan": {plans[p.plan]}})
+	made, err := p.api.Start(ctx, "/databases", url.Values{"app": {p.app}, "plan": {plans[p.plan]}})
 	if err != nil {
 		return err
 	}
@@ -142,14 +86,8 @@ func (p *program) create(ctx context.Context) error {
 
 // reveal is the database with its own URL.
 func (p *program) reveal(ctx context.Context, name string) (database, error) {
-	var revealed struct {
-		URL string `json:"url"`
-	}
-	err := p.api.call(ctx, http.MethodPost, "/databases/"+name+"/url", url.Values{}, &revealed)
-	if err == nil && revealed.URL == "" {
-		err = fmt.Errorf("the URL of %s is empty", name)
-	}
-	return database{name, revealed.URL}, err
+	url, err := p.api.Reveal(ctx, name)
+	return database{name, url}, err
 }
 
 func (p *program) name() string { return "program" }
@@ -159,7 +97,7 @@ func (p *program) urls() (leader, follower string) { return p.leader.url, p.foll
 // source reads DATABASE_URL among the app's config vars, as the app would.
 func (p *program) source(ctx context.Context) (string, error) {
 	var vars map[string]any
-	if err := p.api.call(ctx, http.MethodGet, "/apps/"+p.app+"/config-vars", nil, &vars); err != nil {
+	if err := p.api.Call(ctx, http.MethodGet, "/apps/"+p.app+"/config-vars", nil, &vars); err != nil {
 		return "", err
 	}
 	value, _ := vars["DATABASE_URL"].(string)
@@ -170,7 +108,7 @@ func (p *program) source(ctx context.Context) (string, error) {
 // the other plan.
 func (p *program) prepare(ctx context.Context) error {
 	if p.fenced != "" {
-		if _, err := p.api.start(ctx, "/databases/"+p.fenced+"/destroy", url.Values{"confirm": {p.app}}); err != nil {
+		if _, err := p.api.Start(ctx, "/databases/"+p.fenced+"/destroy", url.Values{"confirm": {p.app}}); err != nil {
 			return err
 		}
 		p.fenced = ""
@@ -178,7 +116,7 @@ func (p *program) prepare(ctx context.Context) error {
 	if err := p.waitUntilFollowable(ctx); err != nil {
 		return err
 	}
-	made, err := p.api.start(ctx, "/databases/"+p.leader.name+"/followers", url.Values{"app": {p.app}, "plan": {plans[1-p.plan]}})
+	made, err := p.api.Start(ctx, "/databases/"+p.leader.name+"/followers", url.Values{"app": {p.app}, "plan": {plans[1-p.plan]}})
 	if err != nil {
 		return err
 	}
@@ -195,7 +133,7 @@ func (p *program) waitUntilFollowable(ctx context.Context) error {
 		var leader struct {
 			ForkReady bool `json:"fork_ready"`
 		}
-		err := p.api.call(ctx, http.MethodGet, "/databases/"+p.leader.name, nil, &leader)
+		err := p.api.Call(ctx, http.MethodGet, "/databases/"+p.leader.name, nil, &leader)
 		if err != nil || leader.ForkReady {
 			return err
 		}
@@ -208,40 +146,35 @@ func (p *program) waitUntilFollowable(ctx context.Context) error {
 }
 
 func (p *program) changeOver(ctx context.Context) (outcome, error) {
-	done, err := p.api.start(ctx, "/databases/"+p.leader.name+"/changeover",
+	done, err := p.api.Start(ctx, "/databases/"+p.leader.name+"/changeover",
 		url.Values{"follower": {p.follower.name}, "confirm_jobs": {"true"}})
 	if err != nil {
 		return outcome{}, err
 	}
 	p.fenced, p.leader, p.follower = p.leader.name, p.follower, database{}
 	p.plan = 1 - p.plan
-	return done.outcome(), nil
+	return outcomeOf(done), nil
 }
 
-// close ends the program first, which would start again what it finds stopped,
-// and then its servers.
+// outcomeOf is a changeover's steps with their times.
+func outcomeOf(o built.Operation) outcome {
+	down := map[string]bool{"fence_writes": true, "wait_until_zero_behind": true, "unfollow": true, "check_writable": true, "promote": true}
+	var result outcome
+	for _, s := range o.Steps {
+		if s.MS != nil {
+			result.steps = append(result.steps, step{s.Name, time.Duration(*s.MS * float64(time.Millisecond)), down[s.Name]})
+		}
+	}
+	if o.Switch != nil && o.Switch.OutageMS != nil {
+		result.claimedMS = *o.Switch.OutageMS
+	}
+	return result
+}
+
+// close ends the program and its servers.
 func (p *program) close(ctx context.Context) error {
 	defer p.log.Close()
-	if p.server.Process == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	err := p.server.Process.Signal(syscall.SIGTERM)
-	ended := make(chan struct{})
-	go func() {
-		_ = p.server.Wait() // its status says nothing: it was asked to end
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		err = errors.Join(err, errors.New("the program does not end after SIGTERM"), p.server.Process.Kill())
-	}
-	if out, stopErr := p.command(ctx, "stop-all").CombinedOutput(); stopErr != nil {
-		err = errors.Join(err, fmt.Errorf("changeover stop-all: %w: %s", stopErr, out))
-	}
-	return err
+	return p.StopAll(ctx)
 }
 
 // settingsOf reads from the program's own server what the peer's must have,

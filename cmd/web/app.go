@@ -48,6 +48,7 @@ type app struct {
 	hub       *hub
 	family    *family
 	shapes    *shapes
+	counts    *requestCounts
 	version   string
 	startedAt time.Time
 
@@ -74,6 +75,7 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		byAddress: newAttemptLimit(3*time.Second, 20, 10000),
 		byAccount: newAttemptLimit(30*time.Second, 10, 10000),
 		shapes:    &shapes{known: map[int64]string{}},
+		counts:    &requestCounts{routes: map[string]*routeCount{}},
 		recent:    &recentForms{forms: map[[32]byte]*sentForm{}},
 		version:   shortVersion(), startedAt: time.Now(), socketBuffers: &sync.Pool{},
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 // metrics serves GET /metrics in Prometheus' text form, for whoever has an API
-// token. It is what the tables say now; nothing is counted beside them.
+// token. Of the databases it is what the tables say now; only requests are
+// counted beside them.
 func (a *app) metrics(c echo.Context) error {
 	if !isAPI(c) {
 		return unauthorized(c)
@@ -50,6 +51,7 @@ func (a *app) metrics(c echo.Context) error {
 		sample{`{state="in use"}`, float64(pool.AcquiredConns())}, sample{`{state="idle"}`, float64(pool.IdleConns())})
 	gauge(&b, "changeover_uptime_seconds", "Age of this worker process.", sample{"", time.Since(a.startedAt).Seconds()})
 	gauge(&b, "changeover_goroutines", "Goroutines of this worker process.", sample{"", float64(runtime.NumGoroutine())})
+	a.counts.write(&b)
 	c.Response().Header().Set("Cache-Control", "no-store")
 	return c.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
 }
@@ -61,10 +63,14 @@ type sample struct {
 }
 
 func gauge(w io.Writer, name, help string, samples ...sample) {
+	metric(w, "gauge", name, help, samples)
+}
+
+func metric(w io.Writer, kind, name, help string, samples []sample) {
 	if len(samples) == 0 {
 		return
 	}
-	_, _ = fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
+	_, _ = fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 	for _, s := range samples {
 		_, _ = fmt.Fprintf(w, "%s%s %s\n", name, s.labels, strconv.FormatFloat(s.value, 'g', -1, 64))
 	}

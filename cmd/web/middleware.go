@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"changeover/internal/db"
+
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 )
@@ -41,6 +43,8 @@ func (a *app) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		start := time.Now()
 		id := strings.ToLower(rand.Text()[:12])
 		c.Set(requestIDKey, id)
+		ctx, queries := db.CountQueries(c.Request().Context())
+		c.SetRequest(c.Request().WithContext(ctx))
 		c.Response().Header().Set("X-Request-Id", id)
 		defer func() {
 			if p := recover(); p != nil {
@@ -61,12 +65,13 @@ func (a *app) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			if strings.HasPrefix(c.Path(), "/sign-in/") {
 				path = c.Path()
 			}
+			a.counts.add(c, time.Since(start), queries.Load())
 			level := slog.LevelInfo
 			if c.Path() == "/apps/:app/config-vars" && c.Response().Status == http.StatusOK {
 				level = slog.LevelDebug // apps poll it, hundreds of times a second during a switch
 			}
 			a.log.Log(c.Request().Context(), level, "request", "request", id, "method", c.Request().Method, "path", path, "status", c.Response().Status,
-				"ms", float64(time.Since(start).Microseconds())/1000, "user", visitorOf(c).UserID, "ip", a.clientIP(c))
+				"ms", float64(time.Since(start).Microseconds())/1000, "queries", queries.Load(), "user", visitorOf(c).UserID, "ip", a.clientIP(c))
 		}()
 		return next(c)
 	}

@@ -50,6 +50,7 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 		config.MaxConns = maxConnections
 	}
 	config.ConnConfig.ConnectTimeout = connectTimeout
+	config.ConnConfig.Tracer = queryCounter{}
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = "changeover"
 	params["statement_timeout"] = statementTimeout
