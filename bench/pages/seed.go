@@ -30,7 +30,6 @@ func openControl(ctx context.Context, home string) (*pgxpool.Pool, error) {
 
 // house is what the seed made, as far as the benchmark needs it.
 type house struct {
-	first     int64 // the id of the first seeded database; those after it follow
 	leader    string
 	follower  string // has samples of the last day
 	hub       string // a leader with four followers
