@@ -114,6 +114,10 @@ func (f *fencer) startWritable(ctx context.Context) error {
 	if err := f.j.Engine.Start(ctx, f.Epoch, f.it.Server); err != nil {
 		return err
 	}
+	if f.inRecovery(ctx) {
+		// Whoever keeps servers running may have started it by the old mark just now.
+		return fmt.Errorf("%s came up in recovery", f.it.Database.Name)
+	}
 	f.Detail("It takes writes")
 	return f.setMark(ctx, false, platform.ServerRunning)
 }

@@ -193,6 +193,14 @@ func (h *house) server(s platform.Server) engine.Server {
 	return engine.Server{ID: s.ID, Zone: s.Zone, Port: s.Port, Major: s.Major, Plan: platformtest.Plan(h.t, s.Plan), Fenced: s.Fenced}
 }
 
+// admin is an administrator's connection that finds the app's tables by their
+// names; the program's own finds only what is in pg_catalog.
+func (h *house) admin(s engine.Server, database string) *pgx.ConnConfig {
+	config := h.engine.Admin(s, database)
+	config.RuntimeParams["search_path"] = "public"
+	return config
+}
+
 // serverOf is the server that the database is now.
 func (h *house) serverOf(d platform.Database) engine.Server {
 	h.t.Helper()

@@ -160,7 +160,7 @@ func (h *house) write(d platform.Database) error {
 // query is one value from the database, asked as the admin.
 func query[T any](h *house, d platform.Database, sql string, args ...any) (value T) {
 	h.t.Helper()
-	conn, err := pgx.ConnectConfig(h.t.Context(), h.engine.Admin(h.serverOf(d), d.DatabaseName))
+	conn, err := pgx.ConnectConfig(h.t.Context(), h.admin(h.serverOf(d), d.DatabaseName))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -140,7 +140,7 @@ func (h *house) exec(d platform.Database, sql string) {
 		h.t.Error(err)
 		return
 	}
-	conn, err := pgx.ConnectConfig(h.t.Context(), h.engine.Admin(h.server(server), d.DatabaseName))
+	conn, err := pgx.ConnectConfig(h.t.Context(), h.admin(h.server(server), d.DatabaseName))
 	if err != nil {
 		h.t.Error(err)
 		return

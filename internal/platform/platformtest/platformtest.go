@@ -264,7 +264,9 @@ func (s *Server) ConnectAdmin(t testing.TB, database ...string) *pgx.Conn {
 	if len(database) > 0 {
 		name = database[0]
 	}
-	return connect(t, s.platform.Admin(s.Server, name))
+	config := s.platform.Admin(s.Server, name)
+	config.RuntimeParams["search_path"] = "public" // the program's own finds only what is in pg_catalog
+	return connect(t, config)
 }
 
 func connect(t testing.TB, config *pgx.ConnConfig) *pgx.Conn {
