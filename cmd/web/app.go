@@ -14,6 +14,7 @@ import (
 	"changeover/internal/jobs"
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
+	"changeover/internal/platform/outgoing"
 	"changeover/static"
 
 	"github.com/gorilla/websocket"
@@ -47,6 +48,7 @@ type app struct {
 	recent    *recentForms
 	hub       *hub
 	family    *family
+	outgoing  *outgoing.Dialer
 	shapes    *shapes
 	counts    *requestCounts
 	version   string
@@ -74,6 +76,7 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		// may hold an office, an account is one person's.
 		byAddress: newAttemptLimit(3*time.Second, 20, 10000),
 		byAccount: newAttemptLimit(30*time.Second, 10, 10000),
+		outgoing:  outgoingDialer(cfg),
 		shapes:    &shapes{known: map[int64]string{}},
 		counts:    &requestCounts{routes: map[string]*routeCount{}},
 		recent:    &recentForms{forms: map[[32]byte]*sentForm{}},

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"changeover/internal/platform/outgoing"
 )
 
 // config is every setting of the program. All come from the environment, once,
@@ -28,6 +30,8 @@ type config struct {
 	DatabaseURL    string    // DATABASE_URL; empty: the embedded control database
 	PostgresBin    []string  // CHANGEOVER_POSTGRES_BIN, extra directories
 	Development    bool      // CHANGEOVER_DEVELOPMENT, serves /styleguide
+
+	OutgoingAllow outgoing.Allow // CHANGEOVER_OUTGOING_ALLOW, beside the public internet
 }
 
 // zoneDir is a place for servers and the directory it keeps them in.
@@ -94,6 +98,9 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 			return config{}, badSetting("CHANGEOVER_POSTGRES_BIN", "%s has no initdb in it. Give the bin directory of a PostgreSQL installation.", dir)
 		}
 		c.PostgresBin = append(c.PostgresBin, dir)
+	}
+	if c.OutgoingAllow, err = outgoing.ParseAllow(getenv("CHANGEOVER_OUTGOING_ALLOW")); err != nil {
+		return config{}, badSetting("CHANGEOVER_OUTGOING_ALLOW", "%v.", err)
 	}
 	switch v := getenv("CHANGEOVER_DEVELOPMENT"); v {
 	case "", "0":

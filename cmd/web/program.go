@@ -5,12 +5,15 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/jobs"
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine/local"
+	"changeover/internal/platform/mail"
+	"changeover/internal/platform/outgoing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -45,6 +48,18 @@ func openEngine(cfg config, log *slog.Logger) (*local.Engine, error) {
 		}
 	}
 	return local.Open(config)
+}
+
+// outgoingDialer is the way out to what people type. The ports of the databases
+// and of the dashboard are not for them.
+func outgoingDialer(cfg config) *outgoing.Dialer {
+	own := []outgoing.PortRange{{From: cfg.FirstPort, To: cfg.LastPort}}
+	if _, port, err := net.SplitHostPort(cfg.Addr); err == nil {
+		if n, err := strconv.Atoi(port); err == nil {
+			own = append(own, outgoing.PortRange{From: n, To: n})
+		}
+	}
+	return outgoing.New(outgoing.Config{Allow: cfg.OutgoingAllow, OwnPorts: own})
 }
 
 // startProgram opens the engine and the control database, brings both up to
@@ -88,7 +103,7 @@ func (p *program) prepare(ctx context.Context, cfg config) error {
 	if p.catalogue, err = platform.ShippedCatalogue(); err != nil {
 		return err
 	}
-	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log, Elect: true})
+	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log, Elect: true, Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)}})
 	return err
 }
 

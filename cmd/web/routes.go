@@ -128,6 +128,11 @@ func (a *app) routes() []route {
 		{post, "/settings/tokens", a.tokenCreate, user, "create API token", "", once},
 		{post, "/settings/tokens/:id/revoke", a.tokenRevoke, user, "revoke API token", "", once},
 
+		{get, "/settings/mail", a.mailShow, admin, "", reads, 0},
+		{post, "/settings/mail", a.mailSet, admin, "set mail server", "", once},
+		{post, "/settings/mail/test", a.mailTest, admin, "send test mail", "", once},
+		{post, "/settings/mail/remove", a.mailRemove, admin, "turn mail off", "", once},
+
 		{get, "/live", a.liveSocket, user, "", reads, 0},
 		{get, "/healthz", a.healthz, public, "", reads, 0},
 		{get, "/readyz", a.readyz, public, "", reads, 0},

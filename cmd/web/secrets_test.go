@@ -26,35 +26,51 @@ func (p *running) wantNoSecret(secrets map[string]string) {
 		p.t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(p.t.Context()) }()
-	rows, err := conn.Query(p.t.Context(), `select quote_ident(schemaname) || '.' || quote_ident(tablename) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')`)
+	wantNoSecretIn(p.t, conn, p.logs.String(), secrets)
+}
+
+// wantSecretNowhere is wantNoSecret for a site.
+func (s *site) wantSecretNowhere(t *testing.T, secrets map[string]string) {
+	t.Helper()
+	conn, err := s.pool.Acquire(t.Context())
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	wantNoSecretIn(t, conn.Conn(), s.logs.String(), secrets)
+}
+
+func wantNoSecretIn(t *testing.T, conn *pgx.Conn, logs string, secrets map[string]string) {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), `select quote_ident(schemaname) || '.' || quote_ident(tablename) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')`)
+	if err != nil {
+		t.Fatal(err)
 	}
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil || len(tables) < 20 {
-		p.t.Fatalf("%d tables (%v)", len(tables), err)
+		t.Fatalf("%d tables (%v)", len(tables), err)
 	}
-	commands := commandLines(p.t)
+	commands := commandLines(t)
 	for what, secret := range secrets {
 		if len(secret) < 10 {
-			p.t.Fatalf("the secret %s is %q", what, secret)
+			t.Fatalf("the secret %s is %q", what, secret)
 		}
 		for _, table := range tables {
 			var found int
-			err := conn.QueryRow(p.t.Context(), `select count(*) from `+table+` t where t::text ilike any ($1)`,
+			err := conn.QueryRow(t.Context(), `select count(*) from `+table+` t where t::text ilike any ($1)`,
 				[]string{"%" + secret + "%", "%" + hex.EncodeToString([]byte(secret)) + "%"}).Scan(&found)
 			if err != nil {
-				p.t.Fatal(err)
+				t.Fatal(err)
 			}
 			if found > 0 {
-				p.t.Errorf("%s is in the table %s", what, table)
+				t.Errorf("%s is in the table %s", what, table)
 			}
 		}
-		if strings.Contains(p.logs.String(), secret) {
-			p.t.Errorf("%s is in the log", what)
+		if strings.Contains(logs, secret) {
+			t.Errorf("%s is in the log", what)
 		}
 		if strings.Contains(commands, secret) {
-			p.t.Errorf("%s is in a command line", what)
+			t.Errorf("%s is in a command line", what)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (a *app) settingsShow(c echo.Context) error {
 func (a *app) showSettings(c echo.Context, passwordForm, tokenForm component.Form, newToken string) error {
 	ctx, v := c.Request().Context(), visitorOf(c)
 	view := page.SettingsView{
-		Email: v.Email, PasswordForm: passwordForm, HasPassword: v.HasPassword, TokenForm: tokenForm, NewToken: newToken, URL: a.cfg.URL.String(),
+		Nav: settingsNav(c, page.AccountPath), Email: v.Email, PasswordForm: passwordForm, HasPassword: v.HasPassword, TokenForm: tokenForm, NewToken: newToken, URL: a.cfg.URL.String(),
 	}
 	sessions, err := db.ListSessions(ctx, a.pool, v.UserID, db.SessionIdleLimit, db.SessionAbsoluteLimit)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"changeover/internal/jobs"
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine/local"
+	"changeover/internal/platform/mail"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -86,7 +87,7 @@ func newSiteOn(t testing.TB, env map[string]string, pool *pgxpool.Pool) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	procedures, err := jobs.New(jobs.Config{Pool: pool, Engine: engine, Sealer: sealer, Catalogue: catalogue, Log: log})
+	procedures, err := jobs.New(jobs.Config{Pool: pool, Engine: engine, Sealer: sealer, Catalogue: catalogue, Log: log, Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)}})
 	if err != nil {
 		t.Fatal(err)
 	}

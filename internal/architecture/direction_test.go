@@ -39,7 +39,7 @@ var rules = []rule{
 
 // testSupport may be imported by any test, and by nothing that ships. The two
 // of bench are servers made by hand and writers that keep a ledger.
-var testSupport = []string{"internal/db/dbtest", "internal/platform/platformtest", "bench/cluster", "bench/ledger"}
+var testSupport = []string{"internal/db/dbtest", "internal/platform/platformtest", "internal/platform/mail/mailtest", "bench/cluster", "bench/ledger"}
 
 func TestImportsPointDownwards(t *testing.T) {
 	for _, f := range goFiles(t) {

@@ -14,6 +14,7 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
+	"changeover/internal/platform/mail"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -29,6 +30,8 @@ type Config struct {
 	Sealer    *db.Sealer
 	Catalogue platform.Catalogue
 	Log       *slog.Logger
+	// Mailer sends mails.
+	Mailer *mail.Sender
 	// SwitchDeadline is how long writes may be refused before everything is put
 	// back; 30 s when zero.
 	SwitchDeadline time.Duration
@@ -73,9 +76,12 @@ func New(c Config) (*Jobs, error) {
 	if err := river.AddWorkerSafely(workers, &operationWorker{jobs: j}); err != nil {
 		return nil, fmt.Errorf("river: %w", err)
 	}
+	if err := river.AddWorkerSafely(workers, &mailWorker{jobs: j}); err != nil {
+		return nil, fmt.Errorf("river: %w", err)
+	}
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
 		Workers: workers,
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 100}},
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 100}, mailQueue: {MaxWorkers: mailAtOnce}},
 		Logger:  slog.New(atLeastWarn{c.Log.Handler()}), // River tells of every few idle seconds
 		// An operation takes as long as it takes; its steps have their own
 		// deadlines. Reconcile, not River's rescue, notices a dead runner.

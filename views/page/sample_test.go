@@ -46,6 +46,7 @@ func pages(t *testing.T) map[string]templ.Component {
 	}
 	p, _ := catalogue.Plan("standard-3")
 	return map[string]templ.Component{
+		"settings-mail":   SettingsMail(f("Mail", layout.NavSettings, "Settings", "Mail"), mailView()),
 		"sign-in":         SignIn(bare, SignInView{Host: "db.example.com", Form: component.Form{CSRF: "t"}}),
 		"sign-in-link":    SignInLink(bare, SignInLinkView{Host: "db.example.com", Email: "mei@example.com", Token: "abc", Form: component.Form{CSRF: "t", Errors: map[string]string{"password": "The password has 7 characters. Use 12 or more."}}}),
 		"databases":       DatabaseIndex(f("Databases", layout.NavDatabases, "Databases"), sampleDatabases()),
