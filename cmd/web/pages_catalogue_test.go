@@ -112,6 +112,12 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/plans", name: "plans", path: "/plans"},
 		{route: "/search", name: "search", path: "/search?q=s"},
 		{route: "/search", name: "search-nothing", path: "/search?q=nothing-has-this-name"},
+		{route: "/settings/mail", name: "settings-mail", path: "/settings/mail"},
+		{route: "/settings/mail", name: "settings-mail-refused", path: "/settings/mail", then: func(b *tab) {
+			b.fill("host", "127.1")
+			b.click("mail-save")
+			b.see("error-host")
+		}},
 		{route: "/settings", name: "settings", path: "/settings"},
 		{route: "/settings", name: "settings-account-menu", path: "/settings", then: func(b *tab) {
 			b.run("open the account's menu", chromedp.Click(chromedp.CSS("details.account summary")))

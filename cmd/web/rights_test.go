@@ -252,7 +252,7 @@ func TestEveryRouteAsksWhoComes(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, row := range rights() {
+	for _, row := range append(settingsRights(), rights()...) {
 		r, there := routes[row.route]
 		if !there || seen[row.route] {
 			t.Errorf("%s is no route, or twice in the table", row.route)

@@ -1,0 +1,14 @@
+package main
+
+// settingsRights are the rows of the table of rights for the pages below
+// Settings.
+//
+//	nobody stranger viewer operator manager admin token
+func settingsRights() []right {
+	return []right{
+		{"GET /settings/mail", [visitors]int{303, 403, 403, 403, 403, 200, 403}, nil},
+		{"POST /settings/mail", [visitors]int{303, 403, 403, 403, 403, 422, 403}, nil},
+		{"POST /settings/mail/test", [visitors]int{303, 403, 403, 403, 403, 404, 403}, nil},
+		{"POST /settings/mail/remove", [visitors]int{303, 403, 403, 403, 403, 404, 403}, nil},
+	}
+}
