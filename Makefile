@@ -9,6 +9,10 @@ MAKEFLAGS += --no-print-directory
 CHANGEOVER_HOME ?= $(if $(filter 0,$(shell id -u)),/var/lib/changeover,$(CURDIR)/var)
 unexport CHANGEOVER_HOME
 
+# The demo has a state directory and a port of its own.
+DEMO_HOME ?= $(if $(filter 0,$(shell id -u)),/var/lib/changeover-demo,$(CURDIR)/var/demo)
+DEMO_ADDR ?= 127.0.0.1:8095
+
 # go build stamps the commit into the program, but fails where git refuses the checkout (root in a user's clone) or
 # where there is none (an unpacked archive).
 ifeq ($(shell git rev-parse HEAD 2>/dev/null),)
@@ -42,6 +46,14 @@ stop: ## stop every database and the pool of this checkout's state directory
 	@[ -x bin/changeover ] || { echo "Nothing was ever built here, so nothing runs. (make run builds and starts.)"; exit 0; }; CHANGEOVER_HOME="$(CHANGEOVER_HOME)" bin/changeover stop-all
 
 ##@ Now and then
+.PHONY: demo
+demo: setup-run build build-demo ## a dashboard with life in it: two apps, six databases, a writer, a changeover; serves until Ctrl-C
+	@exec bin/demo -home "$(DEMO_HOME)" -addr "$(DEMO_ADDR)" -program bin/changeover
+
+.PHONY: demo-clean
+demo-clean: build build-demo ## remove everything of the demo: servers, processes, files
+	@exec bin/demo -home "$(DEMO_HOME)" -addr "$(DEMO_ADDR)" -program bin/changeover -clean
+
 .PHONY: build
 build: go-version ## build bin/changeover
 	@CGO_ENABLED=0 go build -trimpath -o bin/changeover ./cmd/web
@@ -76,6 +88,10 @@ help: ## this list
 	@echo; echo "Benchmarks: $(BENCHMARKS)"
 
 # --- parts ---
+
+.PHONY: build-demo
+build-demo: go-version
+	@CGO_ENABLED=0 go build -trimpath -o bin/demo ./scripts/demo
 
 .PHONY: generated
 generated: generate

@@ -83,6 +83,7 @@ type Operation struct {
 	State       string `json:"state"`
 	Reason      string `json:"reason"`
 	Database    string `json:"database"`
+	Target      string `json:"target"`
 	Steps       []Step `json:"steps"`
 	NeedsPerson bool   `json:"needs_person"`
 	Switch      *struct {

@@ -14,10 +14,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"changeover/bench/cluster"
 )
 
 // Program is one copy of the program on a state directory of its own.
@@ -144,12 +147,21 @@ func (p *Program) Token(ctx context.Context, email string) (*API, error) {
 
 // WorkerPID is the process that serves: the child of the one that was started.
 func (p *Program) WorkerPID() (int, error) {
-	text, err := os.ReadFile(p.Home + "/lock")
+	text, err := os.ReadFile(filepath.Join(p.Home, "lock"))
 	if err != nil {
 		return 0, err
 	}
 	pid, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 	return strconv.Atoi(pid)
+}
+
+// SupervisorPID is the process that was started, as its state directory knows it.
+func (p *Program) SupervisorPID() (int, error) {
+	text, err := os.ReadFile(filepath.Join(p.Home, "supervisor.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
 // Stop ends the program; its databases go on. One that does not run is no error.
@@ -183,4 +195,50 @@ func (p *Program) StopAll(ctx context.Context) error {
 	defer cancel()
 	_, stopErr := p.Run(ctx, "stop-all")
 	return errors.Join(err, stopErr)
+}
+
+// EndOther ends a program that runs on the state directory although nobody
+// waits for it any more: who started it was killed.
+func (p *Program) EndOther(ctx context.Context) error {
+	pid, err := p.SupervisorPID()
+	if err != nil || syscall.Kill(pid, syscall.SIGTERM) != nil {
+		return nil // there is none, or it is gone
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for syscall.Kill(pid, 0) == nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("process %d does not end after SIGTERM: %w", pid, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// KillLeftovers ends at once every process that is at home below the state
+// directory, and waits until none is left.
+func (p *Program) KillLeftovers(ctx context.Context) error {
+	home, err := filepath.EvalSymlinks(p.Home)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		left := cluster.ProcessesIn(home)
+		if len(left) == 0 {
+			return nil
+		}
+		for _, pid := range left {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("end process %d: %w", pid, err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("processes %v do not end: %w", left, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }

@@ -32,6 +32,7 @@ var rules = []rule{
 	{"internal/platform/engine", []string{"internal/platform"}, "words between the procedures and every kind of engine"},
 	{"internal/platform/...", []string{"internal/platform", "internal/platform/..."}, "technology around the nouns"},
 	{"internal/architecture", nil, "it reads files"},
+	{"scripts/demo", []string{"bench/program"}, "it drives the built program from outside, as the benchmarks do"},
 	{"scripts/...", nil, "tools stand outside"},
 	{"bench/pages", []string{"bench/...", "internal/db", "internal/platform", "internal/platform/..."}, "it fills the control database, whose tables internal/db knows"},
 	{"bench/...", []string{"bench/...", "internal/platform", "internal/platform/..."}, "benchmarks drive the built program from outside"},

@@ -71,7 +71,12 @@ func (e *Engine) StopAll(ctx context.Context) error {
 		})
 	}
 	group.Wait()
-	return errors.Join(append(errs, e.stop(ctx, e.controlCluster(0), stopPatience))...)
+	err := errors.Join(append(errs, e.stop(ctx, e.controlCluster(0), stopPatience))...)
+	if err == nil && filepath.Dir(e.sockets) != e.config.Home {
+		// Of what is outside of the home nothing is left; Open makes it again.
+		_ = os.Remove(e.sockets)
+	}
+	return err
 }
 
 // found are the servers that have a directory here.
