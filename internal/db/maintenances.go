@@ -80,38 +80,77 @@ func OpenMaintenanceOf(ctx context.Context, q Querier, databaseID int64) (m plat
 
 // MaintenanceFilter narrows the lists; the zero value is all of them.
 type MaintenanceFilter struct {
-	AppID      int64 // billed to this app
+	Access     *platform.Access // of databases that it sees; nil: of all
+	AppID      int64            // billed to this app
 	DatabaseID int64
 	Limit      int // 0: 100
+}
+
+// seenMaintenances is whether a filter's access sees the database of m: whoever
+// sees its app, or one that it is attached to. $1 is all, $2 are the apps.
+const seenMaintenances = `($1 or d.app_id = any($2) or exists (select from attachments t where t.database_id = d.id and t.app_id = any($2)))`
+
+func (f MaintenanceFilter) sight() (all bool, apps []int64) {
+	if f.Access == nil {
+		return true, nil
+	}
+	return f.Access.Admin, f.Access.AppIDs()
 }
 
 // ComingMaintenances are those that are open, in the order in which they run;
 // those without a time come last.
 func ComingMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) ([]platform.Maintenance, error) {
+	all, apps := f.sight()
 	return many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`
-		where `+openMaintenance+` and ($1 = 0 or d.app_id = $1) and ($2 = 0 or m.database_id = $2)
-		order by m.state = 'running' desc, m.scheduled_at nulls last, m.id limit $3`, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
+		where `+openMaintenance+` and `+seenMaintenances+` and ($3 = 0 or d.app_id = $3) and ($4 = 0 or m.database_id = $4)
+		order by m.state = 'running' desc, m.scheduled_at nulls last, m.id limit $5`, all, apps, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
 }
 
 // CountComingMaintenances is how many are open.
-func CountComingMaintenances(ctx context.Context, q Querier) (int, error) {
-	return value[int](ctx, q, nil, `select count(*) from maintenances m where `+openMaintenance)
+func CountComingMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) (int, error) {
+	all, apps := f.sight()
+	return value[int](ctx, q, nil, `select count(*) from maintenances m join databases d on d.id = m.database_id
+		where `+openMaintenance+` and `+seenMaintenances, all, apps)
+}
+
+// CountPastMaintenances is how many have ended.
+func CountPastMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) (int, error) {
+	all, apps := f.sight()
+	return value[int](ctx, q, nil, `select count(*) from maintenances m join databases d on d.id = m.database_id
+		where m.ended_at is not null and `+seenMaintenances, all, apps)
 }
 
 // PastMaintenances are those that have ended, newest first.
 func PastMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) ([]platform.Maintenance, error) {
+	all, apps := f.sight()
 	return many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`
-		where m.ended_at is not null and ($1 = 0 or d.app_id = $1) and ($2 = 0 or m.database_id = $2)
-		order by m.ended_at desc, m.id desc limit $3`, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
+		where m.ended_at is not null and `+seenMaintenances+` and ($3 = 0 or d.app_id = $3) and ($4 = 0 or m.database_id = $4)
+		order by m.ended_at desc, m.id desc limit $5`, all, apps, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
 }
 
 // MaintenancesBetween are the open ones that are scheduled, and the ended ones
 // that began to run, at or after from and before until: what a week's view shows.
-func MaintenancesBetween(ctx context.Context, q Querier, from, until time.Time) ([]platform.Maintenance, error) {
+func MaintenancesBetween(ctx context.Context, q Querier, f MaintenanceFilter, from, until time.Time) ([]platform.Maintenance, error) {
+	all, apps := f.sight()
 	return many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`
-		where case when `+openMaintenance+` then m.scheduled_at else m.started_at end >= $1
-			and case when `+openMaintenance+` then m.scheduled_at else m.started_at end < $2
-		order by case when `+openMaintenance+` then m.scheduled_at else m.started_at end, m.id`, from, until)
+		where `+seenMaintenances+` and case when `+openMaintenance+` then m.scheduled_at else m.started_at end >= $3
+			and case when `+openMaintenance+` then m.scheduled_at else m.started_at end < $4
+		order by case when `+openMaintenance+` then m.scheduled_at else m.started_at end, m.id`, all, apps, from, until)
+}
+
+// PreparationNotes are what the steps that run now say, by operation: "3.2 MB
+// behind". Operations without such a step have none.
+func PreparationNotes(ctx context.Context, q Querier, operationIDs []int64) (map[int64]string, error) {
+	type row struct {
+		OperationID int64
+		Detail      string
+	}
+	rows, err := many[row](ctx, q, `select operation_id, detail from operation_steps where state = 'running' and operation_id = any($1)`, operationIDs)
+	notes := make(map[int64]string, len(rows))
+	for _, r := range rows {
+		notes[r.OperationID] = r.Detail
+	}
+	return notes, err
 }
 
 // CalendarFor is what the time of a maintenance of the database depends on, as

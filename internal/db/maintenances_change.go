@@ -12,7 +12,7 @@ import (
 func changeMaintenance(ctx context.Context, q Querier, sets string, id int64, args ...any) error {
 	gone := platform.Conflict("This maintenance has ended; nothing of it can be changed any more.")
 	return mustTouch(ctx, q, gone, `with changed as (
-			update maintenances m set `+sets+` where id = $1 and `+openMaintenance+` returning database_id, operation_id)
+			update maintenances m set revision = revision + 1, changed_at = now(), `+sets+` where id = $1 and `+openMaintenance+` returning database_id, operation_id)
 		select pg_notify('live', 'maintenances'), pg_notify('live', 'database:' || database_id), pg_notify('live', 'operation:' || operation_id)
 		from changed`, append([]any{id}, args...)...)
 }

@@ -91,12 +91,12 @@ func TestMaintenancesAreListed(t *testing.T) {
 	}
 	sameIDs(t, "coming", ids(db.ComingMaintenances(ctx, pool, db.MaintenanceFilter{})), []int64{all[2].ID, all[1].ID, all[0].ID, noTime.ID})
 	sameIDs(t, "of an app", ids(db.ComingMaintenances(ctx, pool, db.MaintenanceFilter{AppID: sushi.ID})), []int64{all[2].ID, all[0].ID})
-	sameIDs(t, "between", ids(db.MaintenancesBetween(ctx, pool, thursday.Add(48*time.Hour), thursday.Add(72*time.Hour))), []int64{all[1].ID})
+	sameIDs(t, "between", ids(db.MaintenancesBetween(ctx, pool, db.MaintenanceFilter{}, thursday.Add(48*time.Hour), thursday.Add(72*time.Hour))), []int64{all[1].ID})
 	noError(t, db.SetMaintenanceRunning(ctx, pool, all[0].ID, thursday))
 	noError(t, db.EndMaintenance(ctx, pool, all[0].ID, platform.MaintenanceFailed, thursday.Add(time.Hour), nil, "It broke."))
 	sameIDs(t, "past", ids(db.PastMaintenances(ctx, pool, db.MaintenanceFilter{})), []int64{all[0].ID})
-	sameIDs(t, "between, ended", ids(db.MaintenancesBetween(ctx, pool, thursday, thursday.Add(time.Hour))), []int64{all[0].ID})
-	if n := must(db.CountComingMaintenances(ctx, pool))(t); n != 3 {
+	sameIDs(t, "between, ended", ids(db.MaintenancesBetween(ctx, pool, db.MaintenanceFilter{}, thursday, thursday.Add(time.Hour))), []int64{all[0].ID})
+	if n := must(db.CountComingMaintenances(ctx, pool, db.MaintenanceFilter{}))(t); n != 3 {
 		t.Errorf("%d are coming", n)
 	}
 
