@@ -36,8 +36,31 @@
       case "short": return `${sameDay(date, new Date()) ? "Today" : shortDay.format(date)} ${minute.format(date)}`;
       case "full": return `${weekday.format(date)} ${longDay.format(date)} ${clock.format(date)}`;
       case "ago": return ago(date);
+      case "opening": return `${weekday.format(date)} ${shortDay.format(date)} ${minute.format(date)}${town ? "" : " UTC"}`;
+      case "local-hour": return town ? minute.format(date) : "";
+      case "local-span": return town ? `${weekdayLong.format(date)} ${minute.format(date)}–${minute.format(new Date(+date + WINDOW))} in ${town}${clocks(date)}` : "";
+      case "beside": return town ? `${date.getDay() === date.getUTCDay() ? "" : weekday.format(date) + " "}${minute.format(date)} in ${town}${clocks(date)}` : "";
     }
     return `${longDay.format(date)} ${minute.format(date)}`;
+  }
+
+  // The reader's town stands beside UTC wherever a window is chosen; in UTC itself nothing does.
+  const WINDOW = 4 * 3600 * 1000;
+  const town = /^(Etc\/|UTC|GMT)/.test(zone) ? "" : zone.split("/").pop().replaceAll("_", " ");
+  const weekdayLong = format({ weekday: "long" });
+  // clocks says when the clocks change on the day of a maintenance, or while it may run.
+  function clocks(date) {
+    const midnight = new Date(date.getFullYear(), date.getMonth(), date.getDate());
+    return midnight.getTimezoneOffset() === new Date(+date + WINDOW).getTimezoneOffset() ? "" : ", the clocks change that night";
+  }
+
+  // momentText is what stands below a day and a half hour of a form.
+  function momentText(box) {
+    const day = box.querySelector("[data-moment-date]"), at = box.querySelector("[data-moment-time]"), local = box.querySelector("[data-moment-local]");
+    if (!day || !at || !local) return;
+    const date = new Date(`${day.value}T${at.value}:00Z`);
+    local.textContent = !day.value || isNaN(date) || !town ? "" :
+      `${weekday.format(date)} ${shortDay.format(date)} ${minute.format(date)} in ${town}${clocks(date)}`;
   }
 
   function zoneText() {
@@ -57,6 +80,8 @@
       if (el.textContent !== text) el.textContent = text;
     }
     for (const el of node.querySelectorAll("[data-zone]")) el.textContent = zoneText();
+    for (const el of node.querySelectorAll("[data-town]")) el.textContent = town;
+    for (const el of node.querySelectorAll("[data-moment]")) momentText(el);
     for (const el of node.querySelectorAll("button[form=act]")) el.type = "submit";
   }
   localise(document);
@@ -123,6 +148,8 @@
         },
       },
     });
+    // A form that came with a fragment has no token of its own.
+    for (const el of document.querySelectorAll("input[name=csrf_token][value='']")) el.value = act().elements.csrf_token.value;
     document.dispatchEvent(new Event("changeover:morphed"));
     drawPlot();
   }
@@ -239,7 +266,18 @@
     for (const form of document.forms) delete form.dataset.sent;
     for (const b of document.querySelectorAll("[aria-busy]")) b.removeAttribute("aria-busy");
   });
-  document.addEventListener("input", (event) => { event.target.dataset.typed = "1"; });
+  document.addEventListener("input", (event) => {
+    event.target.dataset.typed = "1";
+    const moment = event.target.closest("[data-moment]");
+    if (!moment) return;
+    momentText(moment);
+    // Whoever types a time means that time.
+    const other = moment.querySelector("[data-moment-choose]");
+    if (other && event.target !== other && !other.checked) {
+      for (const radio of other.form.elements[other.name]) radio.dataset.typed = "1";
+      other.checked = true;
+    }
+  });
 
   // Choices that show another plan, method or follower ask for the page again.
   let choosing = 0;

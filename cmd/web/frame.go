@@ -32,7 +32,7 @@ func (a *app) frame(c echo.Context, title string, active layout.Nav, topics ...s
 
 // fillRail puts the counts and what is running into the frame.
 func fillRail(f *layout.Frame, rail db.Rail) {
-	f.Apps, f.Databases, f.UnreadNotices = rail.Apps, rail.Databases, rail.UnreadNotices
+	f.Apps, f.Databases, f.Maintenances, f.UnreadNotices = rail.Apps, rail.Databases, rail.Maintenances, rail.UnreadNotices
 	for _, r := range rail.Running {
 		f.Running = append(f.Running, layout.RunningOperation{
 			ID: r.ID, Title: r.Kind.Title(), Database: r.DatabaseName, Reason: or(r.StepDetail, r.Reason),

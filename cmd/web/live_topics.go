@@ -22,7 +22,9 @@ const topicNotices = "notices"
 
 // isPersonal says that a topic looks different to each user: what is read and
 // what is not.
-func isPersonal(topic string) bool { return topic == db.LiveRail || topic == topicNotices }
+func isPersonal(topic string) bool {
+	return topic == db.LiveRail || topic == topicNotices || topic == db.LiveMaintenances
+}
 
 // mayWatch says whether a visitor may subscribe to topic. Whoever is signed in
 // sees every page, so what is left is whether there is such a topic at all.
@@ -31,7 +33,7 @@ func (a *app) mayWatch(who visitor, topic string) bool {
 		return false
 	}
 	switch topic {
-	case db.LiveRail, db.LiveDatabases, topicNotices:
+	case db.LiveRail, db.LiveDatabases, db.LiveMaintenances, topicNotices:
 		return true
 	}
 	kind, id := cutTopic(topic)
@@ -60,6 +62,8 @@ func (a *app) heard(payload string) {
 		}
 	case "notice":
 		a.hub.changed(topicNotices)
+	case db.LiveMaintenances:
+		a.hub.changed(db.LiveRail)
 	}
 }
 
@@ -100,6 +104,8 @@ func (a *app) renderTopic(ctx context.Context, topic string, user int64) (r rend
 		r.fragments, err = a.renderRail(ctx, user)
 	case topic == db.LiveDatabases:
 		r.fragments, err = a.renderDatabases(ctx)
+	case topic == db.LiveMaintenances:
+		r.fragments, err = a.renderMaintenances(ctx, user)
 	case topic == topicNotices:
 		r.fragments, err = a.renderMailbox(ctx, user)
 	case kind == "database":
@@ -130,6 +136,20 @@ func (a *app) renderMailbox(ctx context.Context, user int64) ([]string, error) {
 	return renderFragments(ctx, page.NoticeList(view))
 }
 
+func (a *app) renderMaintenances(ctx context.Context, user int64) ([]string, error) {
+	access, err := db.AccessOf(ctx, a.pool, user)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	from, _ := weekFrom("", now)
+	view, err := a.maintenanceView(ctx, access, from, now, false)
+	if err != nil {
+		return nil, err
+	}
+	return renderFragments(ctx, page.MaintenanceComing(view), page.MaintenanceWeek(view), page.MaintenanceBlackouts(view), page.MaintenanceHistory(view))
+}
+
 func (a *app) renderRail(ctx context.Context, user int64) ([]string, error) {
 	start := time.Now()
 	rail, err := db.RailOf(ctx, a.pool, user)
@@ -138,7 +158,7 @@ func (a *app) renderRail(ctx context.Context, user int64) ([]string, error) {
 	}
 	var f layout.Frame
 	fillRail(&f, rail)
-	return renderFragments(ctx, layout.Unread(f.UnreadNotices), layout.Running(f.Running), layout.RunningBar(f.Running), layout.ControlDatabase(time.Since(start), false, a.version))
+	return renderFragments(ctx, layout.Unread(f.UnreadNotices), layout.Coming(f.Maintenances), layout.Running(f.Running), layout.RunningBar(f.Running), layout.ControlDatabase(time.Since(start), false, a.version))
 }
 
 func (a *app) renderDatabase(ctx context.Context, id int64) (rendered, error) {

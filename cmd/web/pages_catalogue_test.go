@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"changeover/internal/db"
 
@@ -29,6 +30,8 @@ func notPages() map[string]string {
 		"/readyz":   "a word for machines",
 		"/metrics":  "figures for machines",
 		"/static/*": "files",
+
+		"/calendar/:token": "a calendar",
 	}
 }
 
@@ -104,6 +107,15 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/operations/:id", name: "operation-undone", path: operationPath(d.undone.ID)},
 		{route: "/operations/:id", name: "operation-cancelled", path: operationPath(d.putBack.ID)},
 		{route: "/operations/:id", name: "operation-needs-person", path: operationPath(d.stuck.ID)},
+
+		{route: "/maintenances", name: "maintenances", path: "/maintenances"},
+		{route: "/maintenances", name: "maintenances-opened", path: fmt.Sprintf("/maintenances?open=%d", d.scheduled.ID)},
+		{route: "/maintenances", name: "maintenances-later", path: "/maintenances?history=all&from=" + time.Now().AddDate(0, 0, 14).Format(time.DateOnly)},
+		{route: "/maintenances/calendar", name: "calendar-feed", path: "/maintenances/calendar"},
+		{route: "/maintenances/calendar", name: "calendar-feed-made", path: "/maintenances/calendar", then: func(b *tab) {
+			b.click("make-feed")
+			b.see("feed-url")
+		}},
 
 		{route: "/notices", name: "notices", path: "/notices"},
 		{route: "/notices", name: "notices-unread", path: "/notices?filter=unread"},

@@ -26,6 +26,7 @@ type seeded struct {
 	creating, copying, silent, gone, separated platform.Database
 	running, completed, undone, stuck, putBack platform.Operation // changeovers
 	notice                                     int64
+	scheduled                                  platform.Maintenance
 }
 
 // lookAlike answers where the pages ask a database who is connected: by the
@@ -51,6 +52,7 @@ func seed(t *testing.T, s *site) *seeded {
 	d.operations()
 	d.papers()
 	d.connections()
+	d.maintenances()
 	return d
 }
 

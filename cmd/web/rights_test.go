@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,7 +253,7 @@ func TestEveryRouteAsksWhoComes(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, row := range append(settingsRights(), rights()...) {
+	for _, row := range slices.Concat(settingsRights(), maintenanceRights(), rights()) {
 		r, there := routes[row.route]
 		if !there || seen[row.route] {
 			t.Errorf("%s is no route, or twice in the table", row.route)

@@ -113,6 +113,12 @@ func (a *app) routes() []route {
 		{post, "/operations/:id/cancel", a.operationCancel, operator, "cancel operation", "", once},
 		{post, "/operations/:id/retry", a.operationRetry, operator, "retry operation", "", once},
 
+		{get, "/maintenances", a.maintenanceIndex, user, "", reads, 0},
+		{get, "/maintenances/calendar", a.calendarShow, user, "", reads, 0},
+		{post, "/maintenances/calendar", a.calendarCreate, user, "make calendar feed", "", 0},
+		{post, "/maintenances/calendar/revoke", a.calendarRevoke, user, "revoke calendar feed", "", once},
+		{get, feedPath + ":token", a.calendarFetch, public, "", reads, 0},
+
 		{get, "/notices", a.noticeIndex, user, "", reads, 0},
 		{get, "/notices/:id", a.noticeShow, viewer, "", reads, 0},
 		{post, "/notices/:id/read", a.noticeRead, viewer, "", "a reader's own mark", 0},

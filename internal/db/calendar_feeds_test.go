@@ -8,6 +8,8 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/db/dbtest"
 	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
 )
 
 func TestCalendarFeedHasOneTokenAndKeepsItsHash(t *testing.T) {

@@ -9,6 +9,7 @@ func Icons() []IconName {
 		IconBack,
 		IconBad,
 		IconBusy,
+		IconCalendar,
 		IconCheck,
 		IconClock,
 		IconContrast,

@@ -10,6 +10,8 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "time"
 
+func hours(n int) time.Duration { return time.Duration(n) * time.Hour }
+
 // TimeStyle is how a moment is written. The text is UTC; the page's script
 // rewrites it in the reader's zone and leaves UTC in the title.
 type TimeStyle string
@@ -23,6 +25,13 @@ const (
 	TimeDay     TimeStyle = "day"      // 14 Mar 2026 10:05
 	TimeFull    TimeStyle = "full"     // Thu 8 Oct 2026 14:20:12
 	TimeAgo     TimeStyle = "ago"      // 12 minutes ago
+
+	// Of maintenances: the first is in the reader's zone, UTC without a script;
+	// the others say the reader's own time beside UTC, and nothing without one.
+	TimeOpening   TimeStyle = "opening"    // Sun 11 Oct 04:00
+	TimeBeside    TimeStyle = "beside"     // 04:00 in Berlin, the clocks change that night
+	TimeLocalSpan TimeStyle = "local-span" // Sunday 04:00–08:00 in Berlin: the four hours from then
+	TimeLocalHour TimeStyle = "local-hour" // 04:00
 )
 
 func formatTime(t time.Time, style TimeStyle) string {
@@ -40,6 +49,10 @@ func formatTime(t time.Time, style TimeStyle) string {
 		return t.Format("Mon 2 Jan 2006 15:04:05")
 	case TimeAgo:
 		return Ago(t)
+	case TimeOpening:
+		return t.Format("Mon 2 Jan 15:04 UTC")
+	case TimeBeside, TimeLocalSpan, TimeLocalHour:
+		return ""
 	}
 	return t.Format("2 Jan 2006 15:04")
 }
@@ -73,7 +86,7 @@ func Time(t time.Time, style TimeStyle) templ.Component {
 		var templ_7745c5c3_Var2 string
 		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.JoinStringErrs(t.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/time.templ`, Line: 41, Col: 65}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/time.templ`, Line: 54, Col: 65}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var2))
 		if templ_7745c5c3_Err != nil {
@@ -86,7 +99,7 @@ func Time(t time.Time, style TimeStyle) templ.Component {
 		var templ_7745c5c3_Var3 string
 		templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(string(style))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/time.templ`, Line: 41, Col: 94}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/time.templ`, Line: 54, Col: 94}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 		if templ_7745c5c3_Err != nil {
@@ -99,7 +112,7 @@ func Time(t time.Time, style TimeStyle) templ.Component {
 		var templ_7745c5c3_Var4 string
 		templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(t.UTC().Format("Mon 2 Jan 2006 15:04:05.000 UTC"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/time.templ`, Line: 41, Col: 154}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/time.templ`, Line: 54, Col: 154}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 		if templ_7745c5c3_Err != nil {
@@ -112,7 +125,7 @@ func Time(t time.Time, style TimeStyle) templ.Component {
 		var templ_7745c5c3_Var5 string
 		templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(formatTime(t, style))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/time.templ`, Line: 41, Col: 179}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/time.templ`, Line: 54, Col: 179}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 		if templ_7745c5c3_Err != nil {

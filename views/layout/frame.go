@@ -13,13 +13,14 @@ type Nav string
 
 // The items of the rail.
 const (
-	NavNone      Nav = ""
-	NavApps      Nav = "apps"
-	NavDatabases Nav = "databases"
-	NavNotices   Nav = "notices"
-	NavAudit     Nav = "audit"
-	NavSettings  Nav = "settings"
-	NavPlans     Nav = "plans"
+	NavNone         Nav = ""
+	NavApps         Nav = "apps"
+	NavDatabases    Nav = "databases"
+	NavMaintenances Nav = "maintenances"
+	NavNotices      Nav = "notices"
+	NavAudit        Nav = "audit"
+	NavSettings     Nav = "settings"
+	NavPlans        Nav = "plans"
 )
 
 // Frame is everything around a page's own content.
@@ -29,10 +30,10 @@ type Frame struct {
 	// Breadcrumbs lead here; the last one is this page and needs no URL.
 	Breadcrumbs []component.Link
 	Active      Nav
-	// Apps and Databases are the counts in the rail.
-	Apps, Databases int
-	UnreadNotices   int
-	Running         []RunningOperation
+	// Apps, Databases and Maintenances (those to come) are the counts in the rail.
+	Apps, Databases, Maintenances int
+	UnreadNotices                 int
+	Running                       []RunningOperation
 	// Email is who is signed in; Initials stand in the account button.
 	Email, Initials string
 	// CSRF is the session's token, sent as csrf_token with every POST.

@@ -3,6 +3,7 @@ package page
 import (
 	"changeover/internal/platform"
 	"changeover/views/component"
+	"time"
 )
 
 func number(n float64) *float64 { return &n }
@@ -36,4 +37,30 @@ func sampleDatabases() DatabaseIndexView {
 		away,
 	}
 	return v
+}
+
+// sampleWeek has a switch alone, one beside windows, more than there is room
+// for, one across midnight, and a blackout.
+func sampleWeek() component.Week {
+	from := sampleTime().Truncate(24 * time.Hour)
+	at := func(day int, hour float64) time.Time {
+		return from.AddDate(0, 0, day).Add(time.Duration(hour * float64(time.Hour)))
+	}
+	span := func(kind component.WeekKind, begin time.Time, title, text string) component.WeekSpan {
+		return component.WeekSpan{Kind: kind, From: begin, Until: begin.Add(4 * time.Hour), Title: title, Text: text, URL: "#", Name: "postgresql-shaped-12345"}
+	}
+	w := component.Week{From: from, Now: sampleTime(), Spans: []component.WeekSpan{
+		span(component.WeekDone, at(0, 2), "soba, done 02:04", "refused 127 ms"),
+		{Kind: component.WeekBlackout, From: at(1, 12), Until: at(3, 0), Title: "Blackout", Text: "autumn sale, all apps"},
+		span(component.WeekDue, at(3, 2), "sushi-staging", "switch at 02:00"),
+		span(component.WeekDue, at(4, 3.5), "tempura", "switch at 03:30"),
+		span(component.WeekIdle, at(4, 2), "sushi", "window, nothing due"),
+		span(component.WeekIdle, at(4, 4), "yuzu", "window, nothing due"),
+		span(component.WeekIdle, at(5, 16), "larder", "window, nothing due"),
+		span(component.WeekDue, at(6, 21), "ramen", "switch at 21:00, to 01:00"),
+	}}
+	for _, app := range []string{"kitchen", "bento", "udon", "miso"} {
+		w.Spans = append(w.Spans, span(component.WeekDue, at(5, 8), app, "switch at 08:00"))
+	}
+	return w
 }
