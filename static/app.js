@@ -314,7 +314,12 @@
   document.addEventListener("click", (event) => {
     const link = event.target.closest(".error-summary a[href^='#']");
     const field = link && document.getElementById(link.hash.slice(1));
-    if (field) { event.preventDefault(); field.focus(); field.scrollIntoView({ block: "center" }); }
+    if (!field) return;
+    event.preventDefault();
+    // Of a group, what can be chosen in it: a fieldset shows no focus.
+    const choice = field.matches("fieldset, div") && (field.querySelector("input:checked") || field.querySelector("input:not([type=hidden]), select, textarea")) || field;
+    choice.focus();
+    choice.scrollIntoView({ block: "center" });
   });
 
   window.changeover = { morph, take, page, localise, serverNow, setServerNow: (ms) => { skew = Date.now() - ms; } };
