@@ -78,6 +78,16 @@ bench-%: setup-run go-version ## run one benchmark of bench/: make bench-changeo
 	@[[ " $(BENCHMARKS) " = *" $* "* ]] || { echo "There is no benchmark $*. There are: $(BENCHMARKS)"; exit 2; }
 	@go run ./bench/$*
 
+# Each fuzz test for this long; make test runs their seeds only.
+FUZZTIME ?= 20s
+
+.PHONY: fuzz
+fuzz: setup-test ## run every fuzz test for FUZZTIME (20s), one after the other
+	@for file in $$(grep -l '^func Fuzz' --include='*_test.go' -r cmd internal); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' "$$file"); do \
+			echo "$$name ($$(dirname "$$file"))"; go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) | tail -n 3; \
+		done; done
+
 .PHONY: clean
 clean: ## remove what was built (the databases in the state directory stay)
 	@rm -rf bin

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -28,6 +30,9 @@ func readInput(c echo.Context) (map[string]string, error) {
 		for name, value := range sent {
 			switch v := value.(type) {
 			case string:
+				if err := checkField(name, v); err != nil {
+					return nil, err
+				}
 				input[name] = v
 			case bool:
 				input[name] = strconv.FormatBool(v)
@@ -40,7 +45,7 @@ func readInput(c echo.Context) (map[string]string, error) {
 		}
 		return input, nil
 	}
-	form, err := c.FormParams()
+	form, err := formFields(c)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +60,24 @@ func readInput(c echo.Context) (map[string]string, error) {
 		}
 	}
 	return input, nil
+}
+
+// formFields is the request's form. One that is broken, or holds what is not
+// text, is Invalid; one that is too large stays that error.
+func formFields(c echo.Context) (url.Values, error) {
+	form, err := c.FormParams()
+	var tooLarge *http.MaxBytesError
+	if err != nil && !errors.As(err, &tooLarge) {
+		err = platform.Invalid("", "The form that was sent cannot be read. Send it as application/x-www-form-urlencoded, such as app=sushi&plan=standard-0.")
+	}
+	for name, all := range form {
+		for _, value := range all {
+			if err == nil {
+				err = checkField(name, value)
+			}
+		}
+	}
+	return form, err
 }
 
 // isOn reads a checkbox or a JSON boolean.

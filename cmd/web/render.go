@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"changeover/views/component"
 	"changeover/views/layout"
@@ -104,9 +105,10 @@ func accepted(c echo.Context, operation int64, database string) error {
 }
 
 // localPath is path when it is one of this site, else "/databases": what a
-// link carries must not send people elsewhere.
+// link carries must not send people elsewhere. Browsers take a backslash for a
+// slash and leave tabs and line ends out: "/\t/evil.example" is another site.
 func localPath(path string) string {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(path, `\`) || strings.ContainsFunc(path, unicode.IsControl) {
 		return "/databases"
 	}
 	return path

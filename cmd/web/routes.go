@@ -152,7 +152,7 @@ func (a *app) router() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = a.handleError
-	e.Use(a.observe, a.secureHeaders, a.checkHost, limitBody, compress(), a.identify, a.checkForm)
+	e.Use(a.observe, a.secureHeaders, a.checkHost, limitBody, compress(), a.identify, a.checkAddress, a.checkForm)
 	routes := a.routes()
 	if a.cfg.Development {
 		routes = append(routes, route{get, "/styleguide", a.styleguide, user, "", reads, 0})

@@ -170,7 +170,7 @@ func (a *app) checkForm(next echo.HandlerFunc) echo.HandlerFunc {
 			return platform.Forbidden("This form was sent from another site (%s). Open Changeover itself and do it there.", shortened(origin))
 		}
 		// A body that is too large or broken is that error, not a missing token.
-		if _, err := c.FormParams(); err != nil {
+		if _, err := formFields(c); err != nil {
 			return err
 		}
 		sent, want := c.FormValue("csrf_token"), visitorOf(c).CSRF

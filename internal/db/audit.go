@@ -48,6 +48,6 @@ func ListAudit(ctx context.Context, q Querier, f AuditFilter) ([]AuditEntry, err
 	return many[AuditEntry](ctx, q, `select id, at, actor, action, subject, outcome, detail, ip from audit
 		where ($1 = '' or actor = $1) and ($2 = '' or subject = $2) and ($3 = '' or outcome = $3)
 			and ($4 = '' or actor ilike $4 or action ilike $4 or subject ilike $4 or detail ilike $4)
-			and ($5 = 0 or id < $5)
+			and ($5::bigint = 0 or id < $5)
 		order by id desc limit $6`, f.Actor, f.Subject, f.Outcome, likePart(f.Text), f.BeforeID, limitOr(f.Limit, 100))
 }

@@ -85,7 +85,7 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 		left join operations o on o.id = c.operation_id
 		left join lateral (select s.name from operation_steps s
 			where s.operation_id = o.id and s.state = 'running' order by s.position limit 1) st on true
-		where ($1 = 0 or d.app_id = $1 or exists (select from attachments x where x.database_id = d.id and x.app_id = $1))
+		where ($1::bigint = 0 or d.app_id = $1 or exists (select from attachments x where x.database_id = d.id and x.app_id = $1))
 			and ($2 = '' or d.name ilike $2 or d.plan ilike $2 or a.name ilike $2)
 			and ($3 = '' or d.name = $3)
 			and ($4 or $3 <> '' or d.state <> 'destroyed')

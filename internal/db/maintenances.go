@@ -102,7 +102,7 @@ func (f MaintenanceFilter) sight() (all bool, apps []int64) {
 func ComingMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) ([]platform.Maintenance, error) {
 	all, apps := f.sight()
 	return many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`
-		where `+openMaintenance+` and `+seenMaintenances+` and ($3 = 0 or d.app_id = $3) and ($4 = 0 or m.database_id = $4)
+		where `+openMaintenance+` and `+seenMaintenances+` and ($3::bigint = 0 or d.app_id = $3) and ($4::bigint = 0 or m.database_id = $4)
 		order by m.state = 'running' desc, m.scheduled_at nulls last, m.id limit $5`, all, apps, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
 }
 
@@ -124,7 +124,7 @@ func CountPastMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) 
 func PastMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) ([]platform.Maintenance, error) {
 	all, apps := f.sight()
 	return many[platform.Maintenance](ctx, q, `select `+maintenanceColumns+fromMaintenances+`
-		where m.ended_at is not null and `+seenMaintenances+` and ($3 = 0 or d.app_id = $3) and ($4 = 0 or m.database_id = $4)
+		where m.ended_at is not null and `+seenMaintenances+` and ($3::bigint = 0 or d.app_id = $3) and ($4::bigint = 0 or m.database_id = $4)
 		order by m.ended_at desc, m.id desc limit $5`, all, apps, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
 }
 

@@ -82,8 +82,8 @@ type NoticeFilter struct {
 // ListNotices is the feed of a user, newest first.
 func ListNotices(ctx context.Context, q Querier, userID int64, f NoticeFilter) ([]Notice, error) {
 	return many[Notice](ctx, q, `select `+noticeColumns+fromNotices+`
-		where ($2 = 0 or n.database_id = $2) and ($3 = 0 or n.app_id = $3) and ($4 = 0 or n.operation_id = $4)
-			and ($5 = '' or n.level = $5) and (not $6 or r.user_id is null) and ($7 = 0 or n.id < $7)
+		where ($2::bigint = 0 or n.database_id = $2) and ($3::bigint = 0 or n.app_id = $3) and ($4::bigint = 0 or n.operation_id = $4)
+			and ($5 = '' or n.level = $5) and (not $6 or r.user_id is null) and ($7::bigint = 0 or n.id < $7)
 		order by n.id desc limit $8`,
 		userID, f.DatabaseID, f.AppID, f.OperationID, f.Level, f.UnreadOnly, f.BeforeID, limitOr(f.Limit, 50))
 }

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"changeover/internal/platform"
@@ -33,7 +34,7 @@ const sessionColumns = `encode(token_hash, 'hex') as handle, user_id, csrf_token
 func CreateSession(ctx context.Context, q Querier, userID int64, ip, userAgent string) (token string, s Session, err error) {
 	token = newToken()
 	s, err = one[Session](ctx, q, nil, `insert into sessions (token_hash, user_id, csrf_token, ip, user_agent)
-		values ($1, $2, $3, $4, left($5, 300)) returning `+sessionColumns, tokenHash(token), userID, newToken(), ip, userAgent)
+		values ($1, $2, $3, $4, left($5, 300)) returning `+sessionColumns, tokenHash(token), userID, newToken(), ip, strings.ToValidUTF8(userAgent, ""))
 	if err != nil {
 		return "", Session{}, err
 	}

@@ -162,9 +162,9 @@ func (c Catalogue) Plan(name string) (Plan, error) {
 		}
 	}
 	if strings.HasSuffix(name, "-1") && !strings.HasPrefix(name, "essential") {
-		return Plan{}, Invalid("plan", "There is no plan %q: the levels are 0, 2, 3 and so on to 9. Choose one from the list.", name)
+		return Plan{}, Invalid("plan", "There is no plan %q: the levels are 0, 2, 3 and so on to 9. Choose one from the list.", shorten(name))
 	}
-	return Plan{}, Invalid("plan", "There is no plan %q. Choose one from the list, such as standard-0.", name)
+	return Plan{}, Invalid("plan", "There is no plan %q. Choose one from the list, such as standard-0.", shorten(name))
 }
 
 // OfTier is the tier's plans, smallest first.
