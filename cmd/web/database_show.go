@@ -254,9 +254,9 @@ func (a *app) databaseOperations(ctx context.Context, row db.DatabaseListRow, vi
 	}
 	view.HistoryTotal = len(operations)
 	for _, op := range operations {
-		h := page.HistoryRow{OperationID: op.ID, Title: op.Kind.Title(), RequestedAt: op.RequestedAt, EndedAt: op.EndedAt, Tone: operationStatus(op, nil).Tone, Note: op.Reason}
+		h := page.HistoryRow{OperationID: op.ID, Title: op.Kind.Title(), RequestedAt: op.RequestedAt, EndedAt: op.EndedAt, Tone: operationStatus(op, nil).Tone, Note: firstSentence(op.Reason)}
 		if op.State == platform.OperationCompleted {
-			h.Note = ""
+			h.Note = "by " + op.RequestedBy
 		}
 		if op.Kind == platform.FollowerChangeover {
 			change, err := db.ChangeoverOf(ctx, a.pool, op.ID)

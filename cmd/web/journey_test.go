@@ -145,13 +145,12 @@ func TestJourney(t *testing.T) {
 	b.see("releases")
 	b.photograph("14-app")
 	// A form that a live fragment has replaced can still be sent.
-	token := p.run("token", "-email", "program@example.com")
+	token := p.run("token", "-email", firstAdmin) // whose app it is
 	p.api(token, "/apps/sushi/formation", "process=worker&quantity=2")
-	b.awaitText(10*time.Second, "process-worker", "2")
-	b.fill("process", "clock")
-	b.fill("quantity", "1")
-	b.run("scale", chromedp.Click(id("formation-form")+" button"))
-	b.awaitText(10*time.Second, "process-clock", "1")
+	b.await(10*time.Second, "two workers again", `document.querySelector("#quantity-worker")?.value === "2"`)
+	worker := chromedp.CSS("#quantity-worker")
+	b.run("scale", chromedp.Clear(worker), chromedp.SendKeys(worker, "3"), chromedp.Click(id("process-worker")+" button"))
+	b.await(10*time.Second, "three workers", `document.querySelector("#quantity-worker")?.getAttribute("value") === "3"`)
 	b.open("/audit")
 	b.awaitText(5*time.Second, "audit", "start follower changeover")
 	b.photograph("15-audit")

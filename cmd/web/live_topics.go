@@ -129,11 +129,15 @@ func (a *app) renderDatabases(ctx context.Context) ([]string, error) {
 }
 
 func (a *app) renderMailbox(ctx context.Context, user int64) ([]string, error) {
-	view, err := a.mailbox(ctx, user, "", 0, nil)
+	reader, err := db.UserByID(ctx, a.pool, user)
 	if err != nil {
 		return nil, err
 	}
-	return renderFragments(ctx, page.NoticeList(view))
+	view, err := a.mailbox(ctx, user, reader.Email, "", 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	return renderFragments(ctx, page.NoticeList(view), page.NoticeLetter(view))
 }
 
 func (a *app) renderMaintenances(ctx context.Context, user int64) ([]string, error) {

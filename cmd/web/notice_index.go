@@ -55,11 +55,11 @@ func (a *app) showNotices(c echo.Context, selected *db.Notice) error {
 		filter = "unread"
 	}
 	before := queryNumber(c, "before")
-	view, err := a.mailbox(c.Request().Context(), visitorOf(c).UserID, filter, before, selected)
+	view, err := a.mailbox(c.Request().Context(), visitorOf(c).UserID, visitorOf(c).Email, filter, before, selected)
 	if err != nil {
 		return err
 	}
-	// What the shared fragment shows is the newest of all notices, none open.
+	// What the live fragment shows is the newest of all notices.
 	var topics []string
 	if filter == "" && before == 0 && selected == nil {
 		topics = []string{topicNotices}
@@ -71,18 +71,16 @@ func (a *app) showNotices(c echo.Context, selected *db.Notice) error {
 	f.Wide = true
 	view.Unread = f.UnreadNotices
 	if selected != nil {
-		if view.Selected, err = a.noticeView(c, *selected); err != nil {
-			return err
-		}
 		f.Title = selected.Subject
 		f.Breadcrumbs = crumbs(component.Link{Text: "Notices", URL: "/notices"}, component.Link{Text: selected.Subject})
 	}
 	return a.render(c, 200, page.NoticeIndex(f, view))
 }
 
-// mailbox is a reader's list of notices, those of before an id where it is not 0.
-func (a *app) mailbox(ctx context.Context, user int64, filter string, before int64, selected *db.Notice) (page.NoticeIndexView, error) {
-	view := page.NoticeIndexView{Filter: filter}
+// mailbox is a reader's list of notices, those of before an id where it is not
+// 0, with the opened one beside it, else the newest.
+func (a *app) mailbox(ctx context.Context, user int64, email, filter string, before int64, selected *db.Notice) (page.NoticeIndexView, error) {
+	view := page.NoticeIndexView{Filter: filter, Opened: selected != nil}
 	notices, err := db.ListNotices(ctx, a.pool, user, db.NoticeFilter{UnreadOnly: filter == "unread", BeforeID: before, Limit: noticesAPage + 1})
 	if err != nil {
 		return view, err
@@ -95,6 +93,14 @@ func (a *app) mailbox(ctx context.Context, user int64, filter string, before int
 		view.NextURL = fmt.Sprintf("/notices?filter=%s&before=%d", filter, notices[noticesAPage-1].ID)
 	}
 	view.Total = len(notices)
+	if selected == nil && before == 0 && len(notices) > 0 {
+		selected = &notices[0]
+	}
+	if selected != nil {
+		if view.Selected, err = a.noticeView(ctx, email, *selected); err != nil {
+			return view, err
+		}
+	}
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	for i, n := range notices {
 		title := "Earlier"
@@ -117,8 +123,8 @@ func (a *app) mailbox(ctx context.Context, user int64, filter string, before int
 	return view, nil
 }
 
-func (a *app) noticeView(c echo.Context, n db.Notice) (*page.NoticeShow, error) {
-	view := &page.NoticeShow{ID: n.ID, Tone: noticeTone(n.Level), Subject: n.Subject, To: visitorOf(c).Email, At: n.At, Body: noticeParts(n.Body), Read: n.Read}
+func (a *app) noticeView(ctx context.Context, email string, n db.Notice) (*page.NoticeShow, error) {
+	view := &page.NoticeShow{ID: n.ID, Tone: noticeTone(n.Level), Subject: n.Subject, To: email, At: n.At, Body: noticeParts(n.Body), Read: n.Read}
 	if n.DatabaseName != "" {
 		view.Database = databaseLink(n.DatabaseName)
 	}
@@ -127,11 +133,11 @@ func (a *app) noticeView(c echo.Context, n db.Notice) (*page.NoticeShow, error) 
 	}
 	if n.OperationID != nil {
 		view.Acts = append(view.Acts, component.Button{Text: "Show the operation", URL: operationPath(*n.OperationID)})
-		op, err := db.OperationByID(c.Request().Context(), a.pool, *n.OperationID)
+		op, err := db.OperationByID(ctx, a.pool, *n.OperationID)
 		if err != nil {
 			return nil, err
 		}
-		drawn, err := a.drawOperation(c.Request().Context(), op)
+		drawn, err := a.drawOperation(ctx, op)
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"changeover/views/component"
+	"changeover/views/layout"
+
 	"github.com/PuerkitoBio/goquery"
 	"github.com/a-h/templ"
 )
@@ -237,5 +240,26 @@ func TestFragmentsHoldNoToken(t *testing.T) {
 		if _, html := render(t, c); strings.Contains(html, "csrf") {
 			t.Errorf("the fragment %s holds a token", name)
 		}
+	}
+}
+
+// A refused number stands at the row it was typed into, and the summary leads there.
+func TestRefusedScaleStaysInItsRow(t *testing.T) {
+	v := appView()
+	v.FormationForm = component.Form{CSRF: "t", Values: map[string]string{"process": "worker", "quantity": "many"}, Errors: map[string]string{"quantity": "How many is a whole number from 0 to 100."}}
+	doc, _ := render(t, AppShow(layout.Frame{Title: "sushi", Asset: asset}, v))
+	row := doc.Find("[data-testid=process-worker]")
+	if got := row.Find("input[name=quantity]").AttrOr("value", ""); got != "many" {
+		t.Errorf("the row holds %q, want what was typed", got)
+	}
+	if row.Find("#error-quantity").Length() != 1 || doc.Find("#error-quantity").Length() != 1 {
+		t.Error("the error does not stand in the row alone")
+	}
+	link := doc.Find("[data-testid=error-summary] a").AttrOr("href", "")
+	if row.Find("input"+link).Length() != 1 || doc.Find(link).Length() != 1 {
+		t.Errorf("the summary leads to %q, not to the row's input", link)
+	}
+	if doc.Find("[data-testid=process-web] input[name=quantity]").AttrOr("value", "") != "2" {
+		t.Error("another row has changed")
 	}
 }

@@ -72,7 +72,7 @@ func appView() AppShowView {
 func noticeView() NoticeIndexView {
 	o := component.Outage{RefusedMS: 142}
 	return NoticeIndexView{
-		Unread: 2, Total: 212, Position: 1,
+		Unread: 2, Total: 212, Position: 1, Opened: true,
 		Groups: []NoticeGroup{
 			{Title: "Today", Items: []NoticeItem{
 				{ID: 9, Tone: component.ToneOK, Subject: "Completed: follower changeover", Database: "postgresql-shaped-12345", Summary: "Writes were refused for 142 ms. Nothing acknowledged is missing.", At: sampleTime(), Selected: true, Read: true},

@@ -182,7 +182,7 @@ func changeView(c platform.Catalogue) ChangePlanView {
 		Connected: []component.Connected{{Name: "sushi web.1", Count: 3}, {Name: "sushi worker.1", Count: 2}, {Name: "psql, jun@", Count: 1}},
 		NotMoving: []string{"Follower LAVENDER", "HEROKU_POSTGRESQL_COBALT on kitchen"},
 	}
-	for _, p := range c.OfTier("standard")[:4] {
+	for _, p := range c.OfTier("standard") {
 		v.Choices = append(v.Choices, PlanChoice{Plan: p, Today: p.Name == today.Name, Selected: p.Name == target.Name})
 	}
 	v.Methods = []Method{
