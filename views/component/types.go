@@ -58,6 +58,8 @@ type Fact struct {
 	// Links, when set, are shown in place of Value, with commas between.
 	Links  []Link
 	TestID string
+	// Band draws the small band before Value: a span in which writes are refused.
+	Band bool
 }
 
 // Check is one line of a preflight or of "what was found".

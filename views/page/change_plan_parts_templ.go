@@ -1291,7 +1291,7 @@ func startFacts(v ChangePlanView) []component.Fact {
 		{Label: "Plan", Value: v.Plan.Name + " → " + v.Target.Name},
 		{Label: "Price", Value: v.Target.Price()},
 		{Label: "Follower", Value: follower},
-		{Label: "Writes refused", Value: refused, Note: v.ExpectedFrom},
+		{Label: "Writes refused", Value: refused, Note: v.ExpectedFrom, Band: v.ExpectedMS > 0},
 	}
 }
 

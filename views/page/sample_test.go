@@ -76,6 +76,16 @@ func pages(t *testing.T) map[string]templ.Component {
 		"error-409":           Error(f("In the way", layout.NavNone, "In the way"), ErrorView{Status: 409, Message: "A follower changeover of postgresql-shaped-12345 is running. Wait for it or cancel it.", Link: component.Link{Text: "Open the operation", URL: "/operations/41"}}),
 		"error-500":           Error(f("Error", layout.NavNone, "Error"), ErrorView{Status: 500, Message: "The page could not be made.", Reference: "9f3a61c2"}),
 		"error-503":           Error(away(bare), ErrorView{Status: 503, SignedOut: true, Message: "Changeover's own database does not answer since 14:03:12 UTC. Your databases go on: they do not need it. This page tries again by itself when you reload it."}),
+		"error-403":           Error(f("Not allowed", layout.NavNone, "Not allowed"), ErrorView{Status: 403, Message: "Destroying postgresql-shaped-12345 needs the role manage on sushi; yours is operate. Somebody who manages sushi can do it, or give you the role."}),
+		"error-422":           Error(f("Refused", layout.NavNone, "Refused"), ErrorView{Status: 422, Message: "postgresql-shaped-12345 is the DATABASE_URL of sushi and has 2 followers. Change both first.", Link: component.Link{Text: "Open the database", URL: "/databases/" + shaped}}),
+		"apps-empty":          AppIndex(f("Apps", layout.NavApps, "Apps"), AppIndexView{Form: component.Form{CSRF: "t"}}),
+		"app-empty":           AppShow(f("sushi", layout.NavApps, "Apps", "sushi"), AppShowView{Name: "sushi", CreatedAt: sampleTime(), VarForm: component.Form{CSRF: "t"}, FormationForm: component.Form{CSRF: "t"}}),
+		"databases-none-fit":  DatabaseIndex(f("Databases", layout.NavDatabases, "Databases"), DatabaseIndexView{Total: 12, AppCount: 8, Query: "zebra", Month: "October"}),
+		"notices-empty":       NoticeIndex(wide(f("Notices", layout.NavNotices, "Notices")), NoticeIndexView{}),
+		"notices-all-read":    NoticeIndex(wide(f("Notices", layout.NavNotices, "Notices")), NoticeIndexView{Filter: "unread"}),
+		"audit-empty":         AuditIndex(f("Audit", layout.NavAudit, "Audit"), AuditIndexView{Query: "zebra"}),
+		"search-empty":        Search(f("Search", layout.NavNone, "Search"), SearchView{Query: "zebra"}),
+		"database-away":       DatabaseShow(f(shaped, layout.NavDatabases, "Databases", "sushi", shaped), awayView(show)),
 		"styleguide":          Styleguide(f("Styleguide", layout.NavNone, "Styleguide")),
 		"database-revealed":   DatabaseShow(f(shaped, layout.NavDatabases, "Databases", "sushi", shaped), revealed(show)),
 		"operation-cancelled": ops(cancelledView()),
@@ -151,6 +161,16 @@ func revealed(v DatabaseShowView) DatabaseShowView {
 	v.Connection.URL = secretURL
 	v.Notes = []component.Status{{Tone: component.ToneWarn, Word: "Fenced since 15:07.", Note: "It was replaced by postgresql-angular-20431 and costs $50 a month until it is destroyed."}}
 	v.ChangePlanRefusal = "It is fenced: change the plan of the database that replaced it."
+	return v
+}
+
+// awayView is a database that does not answer.
+func awayView(v DatabaseShowView) DatabaseShowView {
+	v.Status = component.Status{Tone: component.ToneBad, Word: "Does not answer"}
+	v.Facts.Answers, v.Facts.UnknownSince, v.Facts.Problem = false, sampleTime(), "The server on port 20001 refuses connections."
+	v.Topology = sampleTopologyAlone()
+	v.Activity = ActivityView{DatabaseName: v.Name, Problem: "It cannot be asked: the server on port 20001 refuses connections."}
+	v.Lag.Series, v.History, v.HistoryTotal = nil, nil, 0
 	return v
 }
 
