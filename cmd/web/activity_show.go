@@ -50,10 +50,11 @@ func (a *app) activity(ctx context.Context, d platform.Database) ([]platform.Bac
 	return backends, err
 }
 
-// activityView never fails: a server that cannot be asked is a sentence.
-func (a *app) activityView(ctx context.Context, row db.DatabaseListRow) page.ActivityView {
+// activityView never fails: a server that cannot be asked is a sentence. The
+// text of a query can hold data, so it is for those who operate the app.
+func (a *app) activityView(ctx context.Context, row db.DatabaseListRow, may platform.Role) page.ActivityView {
 	d := row.Database
-	view := page.ActivityView{DatabaseName: d.Name}
+	view := page.ActivityView{DatabaseName: d.Name, May: may}
 	if d.State != platform.DatabaseAvailable && d.State != platform.DatabaseFenced {
 		view.Problem = fmt.Sprintf("It is %s, so nobody is connected.", d.State)
 		return view
@@ -77,6 +78,9 @@ func (a *app) activityView(ctx context.Context, row db.DatabaseListRow) page.Act
 		if strings.Contains(b.WaitEvent, "SyncRep") {
 			row.CanCancel = false
 			row.CancelRefusal = "It has committed and waits for its standby. Cancelling would report as safe what is not."
+		}
+		if may < platform.RoleOperate {
+			row.Query = ""
 		}
 		view.Rows = append(view.Rows, row)
 	}
@@ -106,7 +110,11 @@ func (a *app) activityShow(c echo.Context) error {
 		Query     string  `json:"query"`
 	}
 	list := make([]backendJSON, 0, len(backends))
+	may := visitorOf(c).Access.On(row.Database.AppID)
 	for _, b := range backends {
+		if may < platform.RoleOperate {
+			b.Query = ""
+		}
 		list = append(list, backendJSON{b.PID, b.State, b.Source(), float64(b.RunningFor.Microseconds()) / 1000, b.WaitEvent, b.Query})
 	}
 	return c.JSON(200, list)

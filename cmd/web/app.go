@@ -77,12 +77,12 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		byAddress: newAttemptLimit(3*time.Second, 20, 10000),
 		byAccount: newAttemptLimit(30*time.Second, 10, 10000),
 		outgoing:  outgoingDialer(cfg),
-		shapes:    &shapes{known: map[int64]string{}},
+		shapes:    &shapes{known: map[shapeKey]string{}},
 		counts:    &requestCounts{routes: map[string]*routeCount{}},
 		recent:    &recentForms{forms: map[[32]byte]*sentForm{}},
 		version:   shortVersion(), startedAt: time.Now(), socketBuffers: &sync.Pool{},
 	}
-	a.hub = newHub(log, a.renderTopic, isPersonal)
+	a.hub = newHub(log, a.renderTopic, a.allowTopics)
 	a.family = &family{read: func(ctx context.Context) ([]db.DatabaseWithServer, error) { return db.ListRunning(ctx, a.pool) }}
 	return a, nil
 }

@@ -82,7 +82,7 @@ func (a *app) showAppDestroy(c echo.Context, form component.Form) error {
 	if err != nil {
 		return err
 	}
-	databases, err := db.ListDatabases(c.Request().Context(), a.pool, db.DatabaseFilter{AppID: app.ID})
+	databases, err := db.ListDatabases(c.Request().Context(), a.pool, platform.Everything(), db.DatabaseFilter{AppID: app.ID})
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // appIndex serves GET /apps.
 func (a *app) appIndex(c echo.Context) error {
 	if isAPI(c) {
-		apps, err := db.ListApps(c.Request().Context(), a.pool)
+		apps, err := db.ListApps(c.Request().Context(), a.pool, visitorOf(c).Access)
 		if err != nil {
 			return err
 		}
@@ -36,13 +36,13 @@ func (a *app) appIndex(c echo.Context) error {
 }
 
 func (a *app) showAppIndex(c echo.Context, form component.Form) error {
-	ctx := c.Request().Context()
-	apps, err := db.ListApps(ctx, a.pool)
+	ctx, access := c.Request().Context(), visitorOf(c).Access
+	apps, err := db.ListApps(ctx, a.pool, access)
 	if err != nil {
 		return err
 	}
 	view := page.AppIndexView{Form: form}
-	databases, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{})
+	databases, err := db.ListDatabases(ctx, a.pool, access, db.DatabaseFilter{})
 	if err != nil {
 		return err
 	}
@@ -105,4 +105,16 @@ func (a *app) appCreate(c echo.Context) error {
 	}
 	a.flashOK(c, "The app "+app.Name+" is there. Create a database for it next.")
 	return seeOther(c, appPath(app.Name))
+}
+
+// appNames are the apps that a form offers: those on which the visitor has role.
+func (a *app) appNames(ctx context.Context, access platform.Access, role platform.Role) ([]string, error) {
+	apps, err := db.ListApps(ctx, a.pool, access)
+	var names []string
+	for _, app := range apps {
+		if access.On(app.ID) >= role {
+			names = append(names, app.Name)
+		}
+	}
+	return names, err
 }

@@ -52,7 +52,7 @@ func (a *app) appShow(c echo.Context) error {
 }
 
 func (a *app) showApp(c echo.Context, app platform.App, p appPage) error {
-	view, err := a.appView(c.Request().Context(), app)
+	view, err := a.appView(c.Request().Context(), visitorOf(c).Access, app)
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,8 @@ func (a *app) showApp(c echo.Context, app platform.App, p appPage) error {
 	return a.render(c, statusOr(c), page.AppShow(f, view))
 }
 
-func (a *app) appView(ctx context.Context, app platform.App) (page.AppShowView, error) {
-	view := page.AppShowView{Name: app.Name, MaintenanceOn: app.MaintenanceOn, CreatedAt: app.CreatedAt}
+func (a *app) appView(ctx context.Context, access platform.Access, app platform.App) (page.AppShowView, error) {
+	view := page.AppShowView{Name: app.Name, MaintenanceOn: app.MaintenanceOn, CreatedAt: app.CreatedAt, May: access.On(app.ID)}
 	vars, err := db.ListConfigVars(ctx, a.pool, a.sealer, a.engine.Host(), app.ID)
 	if err != nil {
 		return view, err
@@ -81,7 +81,7 @@ func (a *app) appView(ctx context.Context, app platform.App) (page.AppShowView, 
 	if err != nil {
 		return view, err
 	}
-	databases, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{AppID: app.ID})
+	databases, err := db.ListDatabases(ctx, a.pool, access, db.DatabaseFilter{AppID: app.ID})
 	if err != nil {
 		return view, err
 	}
@@ -112,6 +112,9 @@ func (a *app) appView(ctx context.Context, app platform.App) (page.AppShowView, 
 		view.ReleaseTotal = view.Releases[0].Number
 	}
 	view.DestroyRefusal = appDestroyRefusal(app, databases)
+	if view.May == platform.RoleOperate {
+		view.DestroyRefusal = fmt.Sprintf("It needs the role manage on %s; yours is operate.", app.Name)
+	}
 	for _, d := range databases {
 		if d.Operation != nil && d.Operation.Kind == platform.FollowerChangeover && d.Database.AppID == app.ID {
 			view.Operation = component.Link{Text: d.Operation.Kind.Title() + " of " + d.Database.Name, URL: operationPath(d.Operation.ID)}

@@ -41,7 +41,7 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	if err := a.choosePlan(&view, chosen("plan"), chosen("tier"), picked); err != nil {
 		return err
 	}
-	a.fillFollowers(&view, row, followers, picked)
+	a.fillFollowers(&view, visitorOf(c).Access, row, followers, picked)
 	if err := a.fillMethods(ctx, &view, row, followers, picked); err != nil {
 		return err
 	}
@@ -120,11 +120,13 @@ func (a *app) choosePlan(view *page.ChangePlanView, plan, tier string, picked *d
 	return nil
 }
 
-func (a *app) fillFollowers(view *page.ChangePlanView, row db.DatabaseListRow, followers []db.DatabaseListRow, picked *db.DatabaseListRow) {
+func (a *app) fillFollowers(view *page.ChangePlanView, access platform.Access, row db.DatabaseListRow, followers []db.DatabaseListRow, picked *db.DatabaseListRow) {
 	view.Follower = newFollower
 	for _, f := range followers {
 		pick := page.FollowerPick{Name: f.Database.Name, Plan: f.Database.Plan, Zone: f.Zone, Lag: lagOf(f.Database, f.Reading)}
 		switch {
+		case access.On(f.Database.AppID) < platform.RoleOperate:
+			pick.Refusal = fmt.Sprintf("It is on %s, where you do not have the role operate.", f.Database.AppName)
 		case f.Operation != nil:
 			pick.Refusal = fmt.Sprintf("%s of it is running.", f.Operation.Kind.Title())
 		case f.Database.ReadableAt == nil:

@@ -53,7 +53,7 @@ func (a *app) startChangeover(c echo.Context) (platform.Operation, error) {
 // of its leader, whatever app it is on; acting on it needs the role there.
 func (a *app) followerNamed(c echo.Context, name string, leaderID int64) (db.DatabaseListRow, error) {
 	ctx, access := c.Request().Context(), visitorOf(c).Access
-	chosen, err := a.databaseNamed(ctx, name)
+	chosen, err := a.databaseNamed(ctx, platform.Everything(), name)
 	if err != nil && !isKind(err, platform.KindNotFound) {
 		return chosen, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
+	"changeover/views/component"
 	"changeover/views/layout"
 	"changeover/views/page"
 
@@ -18,9 +19,9 @@ func (a *app) home(c echo.Context) error { return seeOther(c, "/databases") }
 
 // databaseIndex serves GET /databases.
 func (a *app) databaseIndex(c echo.Context) error {
-	ctx := c.Request().Context()
+	ctx, access := c.Request().Context(), visitorOf(c).Access
 	if isAPI(c) {
-		rows, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{})
+		rows, err := db.ListDatabases(ctx, a.pool, access, db.DatabaseFilter{})
 		if err != nil {
 			return err
 		}
@@ -30,7 +31,7 @@ func (a *app) databaseIndex(c echo.Context) error {
 		}
 		return c.JSON(200, list)
 	}
-	view, err := a.databaseIndexView(ctx, c.QueryParam("filter"), strings.TrimSpace(c.QueryParam("q")))
+	view, err := a.databaseIndexView(ctx, access, c.QueryParam("filter"), strings.TrimSpace(c.QueryParam("q")))
 	if err != nil {
 		return err
 	}
@@ -54,30 +55,32 @@ func (a *app) databaseIndex(c echo.Context) error {
 	return a.render(c, 200, page.DatabaseIndex(f, view))
 }
 
-// databaseIndexView is the list of databases as the page and the live fragment
-// show it.
-func (a *app) databaseIndexView(ctx context.Context, filter, query string) (page.DatabaseIndexView, error) {
+// databaseIndexView is the list of databases that access sees, as the page and
+// the live fragment show it.
+func (a *app) databaseIndexView(ctx context.Context, access platform.Access, filter, query string) (page.DatabaseIndexView, error) {
 	view := page.DatabaseIndexView{Filter: filter, Query: query}
-	rows, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{Text: query})
+	rows, err := db.ListDatabases(ctx, a.pool, access, db.DatabaseFilter{Text: query})
 	if err != nil {
 		return view, err
 	}
 	now := time.Now()
-	if view.SpentCents, err = db.MonthCostCents(ctx, a.pool, now); err != nil {
+	if view.SpentCents, err = db.MonthCostCents(ctx, a.pool, access, now); err != nil {
 		return view, err
 	}
 	view.Month = now.UTC().Month().String()
 	view.Total = len(rows)
 	if query != "" {
-		counts, err := db.RailOf(ctx, a.pool, 0)
+		counts, err := db.RailOf(ctx, a.pool, 0, access)
 		if err != nil {
 			return view, err
 		}
 		view.Total = counts.Databases
 	}
 	for _, r := range rows {
-		row := a.databaseRow(r)
-		view.MonthCents += row.MonthlyCents
+		row := a.databaseRow(r, access)
+		if access.SeesAny(r.Database.AppID) { // else it is billed to others
+			view.MonthCents += row.MonthlyCents
+		}
 		leader := !r.Database.IsFollower()
 		needs := row.Attention != ""
 		switch {
@@ -101,7 +104,7 @@ func (a *app) databaseIndexView(ctx context.Context, filter, query string) (page
 	return view, nil
 }
 
-func (a *app) databaseRow(r db.DatabaseListRow) page.DatabaseRow {
+func (a *app) databaseRow(r db.DatabaseListRow, access platform.Access) page.DatabaseRow {
 	plan := a.plan(r.Database.Plan)
 	row := page.DatabaseRow{
 		ID: r.Database.ID, Name: r.Database.Name, AppName: r.Database.AppName, Plan: r.Database.Plan,
@@ -113,6 +116,9 @@ func (a *app) databaseRow(r db.DatabaseListRow) page.DatabaseRow {
 		row.MonthlyCents = plan.MonthlyCents
 	}
 	row.Attention, row.Act = attention(r, plan)
+	if access.On(r.Database.AppID) < actRole(row.Act.URL) {
+		row.Act = component.Button{Text: "Look", URL: databasePath(r.Database.Name)}
+	}
 	return row
 }
 

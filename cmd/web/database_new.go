@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"changeover/internal/db"
 	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/layout"
@@ -44,12 +43,9 @@ func (a *app) databaseNewView(c echo.Context, form component.Form) (page.Databas
 	view := page.DatabaseNewView{
 		Form: form, Plans: a.catalogue.Plans, StartedAt: a.startedAt, URL: a.cfg.URL.String(), Email: visitorOf(c).Email,
 	}
-	apps, err := db.ListApps(c.Request().Context(), a.pool)
-	if err != nil {
+	var err error
+	if view.Apps, err = a.appNames(c.Request().Context(), visitorOf(c).Access, platform.RoleManage); err != nil {
 		return view, err
-	}
-	for _, app := range apps {
-		view.Apps = append(view.Apps, app.Name)
 	}
 	for _, i := range a.engine.Installations() {
 		view.Installed = append(view.Installed, page.Installed{Major: i.Major, Version: i.Version, BinDir: i.BinDir})

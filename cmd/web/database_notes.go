@@ -25,11 +25,11 @@ func changePlanRefusal(row db.DatabaseListRow) string {
 }
 
 // databaseNotes fills in the sentences at the top of the page.
-func (a *app) databaseNotes(ctx context.Context, row db.DatabaseListRow, attachments []platform.Attachment, view *page.DatabaseShowView) error {
+func (a *app) databaseNotes(ctx context.Context, access platform.Access, row db.DatabaseListRow, attachments []platform.Attachment, view *page.DatabaseShowView) error {
 	d := row.Database
 	view.NoteLinks = map[int]component.Link{}
 	add := func(s component.Status, link component.Link) {
-		if link.URL != "" {
+		if link.URL != "" && access.On(d.AppID) >= actRole(link.URL) {
 			view.NoteLinks[len(view.Notes)] = link
 		}
 		view.Notes = append(view.Notes, s)
@@ -44,7 +44,11 @@ func (a *app) databaseNotes(ctx context.Context, row db.DatabaseListRow, attachm
 				return err
 			}
 			s.Note = fmt.Sprintf("%s has taken its place. It can be read, takes no writes, and costs %s until it is destroyed.", next.Name, monthly(a.plan(d.Plan)))
-			add(s, component.Link{Text: "Show it", URL: databasePath(next.Name)})
+			show, err := a.linkFor(ctx, access, next.Name)
+			if err != nil {
+				return err
+			}
+			add(s, component.Link{Text: "Show it", URL: show.URL})
 			add(component.Status{Tone: component.ToneInfo, Word: "Still billed", Note: "Destroy it when nothing reads from it any more."},
 				component.Link{Text: "Destroy it", URL: databasePath(d.Name) + "/destroy"})
 		}
@@ -104,6 +108,21 @@ func dangerItems(row db.DatabaseListRow, attachments []platform.Attachment) []pa
 		URL: path + "/destroy", Refusal: or(busy, destroyRefusal(row, attachments)), TestID: "destroy",
 	})
 	return items
+}
+
+// dangerFor is the danger zone as somebody with that role on the app sees it:
+// whoever operates the app learns what it would take, a viewer sees none of it.
+func dangerFor(may platform.Role, app string, items []page.DangerItem) []page.DangerItem {
+	switch may {
+	case platform.RoleManage:
+		return items
+	case platform.RoleOperate:
+		for i := range items {
+			items[i].Refusal = fmt.Sprintf("It needs the role manage on %s; yours is operate.", app)
+		}
+		return items
+	}
+	return nil
 }
 
 func promoteRefusal(d platform.Database) string {

@@ -22,11 +22,13 @@ const mostHistory = 20
 // findDatabase is the database named in the path, with everything that the
 // list shows of it.
 func (a *app) findDatabase(c echo.Context) (db.DatabaseListRow, error) {
-	return a.databaseNamed(c.Request().Context(), c.Param("database"))
+	return a.databaseNamed(c.Request().Context(), visitorOf(c).Access, c.Param("database"))
 }
 
-func (a *app) databaseNamed(ctx context.Context, name string) (db.DatabaseListRow, error) {
-	rows, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{Name: name})
+// databaseNamed is a database with what access sees of it; the pages of those
+// around it ask with platform.Everything and take care of what they show.
+func (a *app) databaseNamed(ctx context.Context, access platform.Access, name string) (db.DatabaseListRow, error) {
+	rows, err := db.ListDatabases(ctx, a.pool, access, db.DatabaseFilter{Name: name})
 	if err != nil {
 		return db.DatabaseListRow{}, err
 	}
@@ -50,8 +52,8 @@ func (a *app) databaseShow(c echo.Context) error {
 
 // showDatabase is the page; url is set when it was just revealed.
 func (a *app) showDatabase(c echo.Context, row db.DatabaseListRow, url string, attach component.Form) error {
-	d := row.Database
-	view, err := a.databaseView(c.Request().Context(), row, lagRange(c))
+	d, access := row.Database, visitorOf(c).Access
+	view, err := a.databaseView(c.Request().Context(), access, row, lagRange(c))
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,7 @@ func (a *app) showDatabase(c echo.Context, row db.DatabaseListRow, url string, a
 	if err != nil {
 		return err
 	}
-	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLink(d.AppName), component.Link{Text: d.Name})
+	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLinkFor(access, d.AppID, d.AppName), component.Link{Text: d.Name})
 	return a.render(c, statusOr(c), page.DatabaseShow(f, view))
 }
 
@@ -92,12 +94,14 @@ func lagRange(c echo.Context) component.LagPlot {
 	return plot
 }
 
-// databaseView is all that a database's page shows; it is the same for
-// everybody, so that the live fragments can be shared.
-func (a *app) databaseView(ctx context.Context, row db.DatabaseListRow, plot component.LagPlot) (page.DatabaseShowView, error) {
+// databaseView is all that a database's page shows. It depends on nothing but
+// access to the apps around the database, so that those of whom it is equal can
+// share the live fragments.
+func (a *app) databaseView(ctx context.Context, access platform.Access, row db.DatabaseListRow, plot component.LagPlot) (page.DatabaseShowView, error) {
 	d, plan, now := row.Database, a.plan(row.Database.Plan), time.Now()
 	view := page.DatabaseShowView{
 		ID: d.ID, Name: d.Name, AppName: d.AppName, Plan: plan, State: d.State, Status: databaseStatus(row), Role: databaseRole(row),
+		May: access.On(d.AppID), AppUnseen: !access.SeesAny(d.AppID),
 	}
 	followers, err := a.followerRows(ctx, d)
 	if err != nil {
@@ -105,7 +109,7 @@ func (a *app) databaseView(ctx context.Context, row db.DatabaseListRow, plot com
 	}
 	var leader *db.DatabaseListRow
 	if d.IsFollower() {
-		l, err := a.databaseNamed(ctx, row.LeaderName)
+		l, err := a.databaseNamed(ctx, platform.Everything(), row.LeaderName)
 		if err != nil {
 			return view, err
 		}
@@ -115,20 +119,20 @@ func (a *app) databaseView(ctx context.Context, row db.DatabaseListRow, plot com
 	if err != nil {
 		return view, err
 	}
-	if view.Facts, err = a.databaseFacts(ctx, row, followers, now); err != nil {
+	if view.Facts, err = a.databaseFacts(ctx, access, row, leader, followers, now); err != nil {
 		return view, err
 	}
-	if view.Topology, err = a.topology(ctx, row, leader, followers); err != nil {
+	if view.Topology, err = a.topology(ctx, access, row, leader, followers); err != nil {
 		return view, err
 	}
 	if view.Lag, err = a.lagPlot(ctx, row, followers, plot, now); err != nil {
 		return view, err
 	}
 	view.Connection = connectionOf(row, view.Facts.Host, view.Facts.Port, len(attachments) == 0)
-	if err := a.databaseAttachments(ctx, &view, attachments); err != nil {
+	if err := a.databaseAttachments(ctx, access, &view, attachments); err != nil {
 		return view, err
 	}
-	view.Activity = a.activityView(ctx, row)
+	view.Activity = a.activityView(ctx, row, view.May)
 	if err := a.databaseOperations(ctx, row, &view); err != nil {
 		return view, err
 	}
@@ -136,10 +140,10 @@ func (a *app) databaseView(ctx context.Context, row db.DatabaseListRow, plot com
 		view.FollowRefusal = failureOf(err, "").Message
 	}
 	view.ChangePlanRefusal = changePlanRefusal(row)
-	if err := a.databaseNotes(ctx, row, attachments, &view); err != nil {
+	if err := a.databaseNotes(ctx, access, row, attachments, &view); err != nil {
 		return view, err
 	}
-	view.Danger = dangerItems(row, attachments)
+	view.Danger = dangerFor(view.May, d.AppName, dangerItems(row, attachments))
 	return view, nil
 }
 
@@ -151,7 +155,7 @@ func (a *app) followerRows(ctx context.Context, d platform.Database) ([]db.Datab
 	}
 	rows := make([]db.DatabaseListRow, 0, len(followers))
 	for _, f := range followers {
-		row, err := a.databaseNamed(ctx, f.Name)
+		row, err := a.databaseNamed(ctx, platform.Everything(), f.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +164,7 @@ func (a *app) followerRows(ctx context.Context, d platform.Database) ([]db.Datab
 	return rows, nil
 }
 
-func (a *app) databaseFacts(ctx context.Context, row db.DatabaseListRow, followers []db.DatabaseListRow, now time.Time) (page.DatabaseFacts, error) {
+func (a *app) databaseFacts(ctx context.Context, access platform.Access, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow, now time.Time) (page.DatabaseFacts, error) {
 	d, r := row.Database, row.Reading
 	plan := a.plan(d.Plan)
 	facts := page.DatabaseFacts{
@@ -170,16 +174,19 @@ func (a *app) databaseFacts(ctx context.Context, row db.DatabaseListRow, followe
 	if r.UnansweredSince != nil {
 		facts.UnknownSince = *r.UnansweredSince
 	}
-	if d.IsFollower() {
-		link := databaseLink(row.LeaderName)
+	if leader != nil {
+		link := rowLink(access, *leader, leader.Database.Name)
 		facts.Following = &link
 	}
 	if row.ForkedFrom != "" {
-		link := databaseLink(row.ForkedFrom)
+		link, err := a.linkFor(ctx, access, row.ForkedFrom)
+		if err != nil {
+			return facts, err
+		}
 		facts.ForkedFrom = &link
 	}
 	for _, f := range followers {
-		facts.Followers = append(facts.Followers, component.Link{Text: or(attachmentOn(f), shortName(f.Database.Name)), URL: databasePath(f.Database.Name)})
+		facts.Followers = append(facts.Followers, rowLink(access, f, or(attachmentOn(f), shortName(f.Database.Name))))
 	}
 	facts.ForkFollow = forkFollow(d, plan)
 	server, err := db.ServerOf(ctx, a.pool, d.ID)
@@ -220,17 +227,23 @@ func connectionOf(row db.DatabaseListRow, host string, port int, loose bool) pag
 
 // databaseAttachments fills in where the database is attached, and the apps
 // that it can be attached to.
-func (a *app) databaseAttachments(ctx context.Context, view *page.DatabaseShowView, attachments []platform.Attachment) error {
-	apps, err := db.ListApps(ctx, a.pool)
+func (a *app) databaseAttachments(ctx context.Context, access platform.Access, view *page.DatabaseShowView, attachments []platform.Attachment) error {
+	apps, err := db.ListApps(ctx, a.pool, access)
 	inMaintenance := map[int64]bool{}
 	for _, app := range apps {
-		view.Apps = append(view.Apps, app.Name)
+		if access.On(app.ID) == platform.RoleManage {
+			view.Apps = append(view.Apps, app.Name)
+		}
 		inMaintenance[app.ID] = app.MaintenanceOn
 	}
 	for _, t := range attachments {
+		seen := access.SeesAny(t.AppID)
+		if view.AppUnseen && !seen {
+			continue // of no concern to whoever sees the database through another app
+		}
 		view.Attachments = append(view.Attachments, page.AttachmentRow{
 			ID: t.ID, AppName: t.AppName, Name: t.Name, ConfigVar: t.ConfigVarName(), Primary: t.IsPrimary(),
-			DetachRefusal: detachRefusal(t, inMaintenance[t.AppID]),
+			DetachRefusal: detachRefusal(t, inMaintenance[t.AppID]), Unseen: !seen, MayDetach: min(view.May, access.On(t.AppID)) == platform.RoleManage,
 		})
 	}
 	return err
@@ -267,7 +280,7 @@ func (a *app) databaseOperations(ctx context.Context, row db.DatabaseListRow, vi
 		}
 		view.History = append(view.History, h)
 		if op.State.Open() && view.Operation == nil {
-			if view.Operation, err = a.operationCard(ctx, op, row); err != nil {
+			if view.Operation, err = a.operationCard(ctx, op, row, view.May); err != nil {
 				return err
 			}
 		}
@@ -275,7 +288,7 @@ func (a *app) databaseOperations(ctx context.Context, row db.DatabaseListRow, vi
 	return nil
 }
 
-func (a *app) operationCard(ctx context.Context, op platform.Operation, row db.DatabaseListRow) (*page.OperationCard, error) {
+func (a *app) operationCard(ctx context.Context, op platform.Operation, row db.DatabaseListRow, may platform.Role) (*page.OperationCard, error) {
 	drawn, err := a.drawOperation(ctx, op)
 	if err != nil {
 		return nil, err
@@ -283,7 +296,7 @@ func (a *app) operationCard(ctx context.Context, op platform.Operation, row db.D
 	step := max(currentStep(drawn.steps), 1)
 	return &page.OperationCard{
 		ID: op.ID, Title: op.Kind.Title(), Status: operationStatus(op, drawn.steps), Step: step, Steps: len(drawn.steps),
-		Percent: percent(step-1, len(drawn.steps)), Timeline: drawn.timeline, CanCancel: canCancel(op), CancelAsked: op.CancelRequestedBy,
+		Percent: percent(step-1, len(drawn.steps)), Timeline: drawn.timeline, CanCancel: canCancel(op) && may >= platform.RoleOperate, CancelAsked: op.CancelRequestedBy,
 		Copied: row.Reading.CopiedBytes, Bytes: row.Reading.CopyTotalBytes,
 	}, nil
 }

@@ -153,5 +153,16 @@ func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Butt
 	return "", component.Button{}
 }
 
+// actRole is the role that the page behind a database's button needs.
+func actRole(url string) platform.Role {
+	switch verb := url[strings.LastIndexByte(url, '/')+1:]; verb {
+	case "destroy", "unfence", "promote":
+		return platform.RoleManage
+	case "change-plan", "new":
+		return platform.RoleOperate
+	}
+	return platform.RoleNone
+}
+
 // monthly is a plan's price a month: "$50 a month".
 func monthly(p platform.Plan) string { return fmt.Sprintf("$%d a month", p.MonthlyCents/100) }

@@ -13,7 +13,7 @@ import (
 
 // topology is the picture of the leader, its followers and the apps around the
 // database whose page this is.
-func (a *app) topology(ctx context.Context, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow) (component.Topology, error) {
+func (a *app) topology(ctx context.Context, access platform.Access, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow) (component.Topology, error) {
 	var t component.Topology
 	top := row
 	if leader != nil {
@@ -23,26 +23,31 @@ func (a *app) topology(ctx context.Context, row db.DatabaseListRow, leader *db.D
 			return t, err
 		}
 	}
-	t.Leader = a.topologyNode(top, row.Database.ID)
+	t.Leader = a.topologyNode(access, top, row.Database.ID)
 	t.Leader.Version = top.Reading.Version
 	for _, f := range followers {
-		t.Followers = append(t.Followers, a.topologyNode(f, row.Database.ID))
+		t.Followers = append(t.Followers, a.topologyNode(access, f, row.Database.ID))
 	}
 	nodes := append([]db.DatabaseListRow{top}, followers...)
 	for _, n := range nodes {
-		if err := a.topologyApps(ctx, &t, n); err != nil {
+		if err := a.topologyApps(ctx, access, &t, n); err != nil {
 			return t, err
 		}
 	}
 	return t, nil
 }
 
-func (a *app) topologyNode(row db.DatabaseListRow, current int64) component.TopologyNode {
+func (a *app) topologyNode(access platform.Access, row db.DatabaseListRow, current int64) component.TopologyNode {
 	d, r, plan := row.Database, row.Reading, a.plan(row.Database.Plan)
 	n := component.TopologyNode{
 		Name: d.Name, Plan: d.Plan, Zone: row.Zone, Label: attachmentOn(row), Status: databaseStatus(row), Current: d.ID == current, Replaced: d.ReplacedByID != nil,
 		Connections: r.Connections, ConnectionLimit: plan.Connections, DataBytes: r.DataBytes, StorageBytes: plan.StorageBytes,
 		CommitsPerSecond: r.CommitsPerS, WALPerSecond: r.WALBytesPerS, Lag: lagOf(d, r), Answers: r.Known && r.Answers,
+	}
+	if !row.SeenBy(access) {
+		// Another's: that it is there and how far it is behind is all of it that
+		// concerns this page.
+		return component.TopologyNode{Name: d.Name, Zone: row.Zone, Plan: d.Plan, Label: n.Label, Status: n.Status, Lag: n.Lag, Answers: n.Answers, Unseen: true}
 	}
 	if d.IsFollower() && d.ReadableAt == nil && r.CopyTotalBytes > 0 && n.Lag == nil {
 		n.Progress = fmt.Sprintf("copied %s of %s", platform.Bytes(r.CopiedBytes), platform.Bytes(r.CopyTotalBytes))
@@ -51,7 +56,7 @@ func (a *app) topologyNode(row db.DatabaseListRow, current int64) component.Topo
 }
 
 // topologyApps adds the apps that use a node, each once.
-func (a *app) topologyApps(ctx context.Context, t *component.Topology, row db.DatabaseListRow) error {
+func (a *app) topologyApps(ctx context.Context, access platform.Access, t *component.Topology, row db.DatabaseListRow) error {
 	seen := map[string]bool{}
 	for _, attachment := range row.Attachments {
 		name, _, _ := strings.Cut(attachment, "::")
@@ -66,6 +71,9 @@ func (a *app) topologyApps(ctx context.Context, t *component.Topology, row db.Da
 		}
 		if err != nil {
 			return err
+		}
+		if !access.SeesAny(app.ID) {
+			continue
 		}
 		formation, err := db.Formation(ctx, a.pool, app.ID)
 		if err != nil {

@@ -18,7 +18,7 @@ func TestDetachOfTheOnlyDatabase(t *testing.T) {
 	v := s.signedIn(t, "someone@example.com")
 	v.get("/databases/new")
 	v.submit("/databases", "app", "sushi", "plan", "standard-0")
-	list, err := db.ListDatabases(t.Context(), s.pool, db.DatabaseFilter{})
+	list, err := db.ListDatabases(t.Context(), s.pool, platform.Everything(), db.DatabaseFilter{})
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d databases (%v)", len(list), err)
 	}

@@ -38,12 +38,8 @@ func (a *app) showFollowerNew(c echo.Context, form component.Form) error {
 	if err := platform.CanFollow(d, plan, time.Now()); err != nil {
 		view.Refusal = failureOf(err, "").Message
 	}
-	apps, err := db.ListApps(c.Request().Context(), a.pool)
-	if err != nil {
+	if view.Apps, err = a.appNames(c.Request().Context(), visitorOf(c).Access, platform.RoleOperate); err != nil {
 		return err
-	}
-	for _, app := range apps {
-		view.Apps = append(view.Apps, app.Name)
 	}
 	if row.Reading.DataBytes > 0 {
 		// What a base backup copies in a second on a plain disk; the operation's

@@ -17,7 +17,7 @@ import (
 func (a *app) frame(c echo.Context, title string, active layout.Nav, topics ...string) (layout.Frame, error) {
 	f := a.emptyFrame(c, title)
 	start := time.Now()
-	rail, err := db.RailOf(c.Request().Context(), a.pool, visitorOf(c).UserID)
+	rail, err := db.RailOf(c.Request().Context(), a.pool, visitorOf(c).UserID, visitorOf(c).Access)
 	if err != nil {
 		return f, err
 	}

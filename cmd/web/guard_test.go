@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/platform"
 
 	"github.com/labstack/echo/v4"
 )
@@ -93,7 +94,7 @@ func TestFormsNeedTheirToken(t *testing.T) {
 	if v.status != http.StatusForbidden {
 		t.Errorf("another Origin: %d", v.status)
 	}
-	if apps, err := db.ListApps(t.Context(), s.pool); err != nil || len(apps) != 0 {
+	if apps, err := db.ListApps(t.Context(), s.pool, platform.Everything()); err != nil || len(apps) != 0 {
 		t.Errorf("an app was made: %v %v", apps, err)
 	}
 
@@ -198,7 +199,7 @@ func TestDoubleClickActsOnce(t *testing.T) {
 	if first != second || !strings.HasPrefix(first, "/databases/postgresql-") {
 		t.Errorf("a double click went to %s and %s", first, second)
 	}
-	if list, err := db.ListDatabases(t.Context(), s.pool, db.DatabaseFilter{}); err != nil || len(list) != 1 {
+	if list, err := db.ListDatabases(t.Context(), s.pool, platform.Everything(), db.DatabaseFilter{}); err != nil || len(list) != 1 {
 		t.Errorf("%d databases were made (%v)", len(list), err)
 	}
 }

@@ -3,31 +3,57 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
+
+	"changeover/internal/platform"
 
 	"github.com/gorilla/websocket"
 )
 
 // hub sends what changed to every browser that watches it. A topic's fragments
-// are rendered once, whatever the number of browsers.
+// are rendered once for all who see the same of it, whatever the number of
+// browsers.
 type hub struct {
-	// render makes the fragments of topic for user; user is 0 for topics that
-	// look the same to everybody.
-	render func(ctx context.Context, topic string, user int64) (rendered, error)
-	// personal says that a topic looks different to each user.
-	personal func(topic string) bool
-	log      *slog.Logger
+	// render makes the fragments of topic for these eyes.
+	render func(ctx context.Context, topic string, e eyes) (rendered, error)
+	// allow is which of the topics the user may watch now, and with which eyes.
+	allow func(ctx context.Context, user int64, topics []string) ([]subscription, error)
+	log   *slog.Logger
 	// pause is the least time between two renders of a topic: a burst of
 	// changes costs one.
 	pause   time.Duration
-	renders chan struct{} // bounds how many run at once
+	renders chan struct{}  // bounds how many run at once
+	asking  sync.WaitGroup // browsers whose rights are being asked for
 
 	mu       sync.Mutex
 	feeds    map[feedKey]*feed
 	browsers map[*browser]struct{}
+	rights   int64 // rises whenever somebody's rights changed
 	closed   bool
+}
+
+// eyes is for whom a topic is rendered: all who may see and do the same with
+// what it tells about share a render, since what one of them must not see is in
+// none of it.
+type eyes struct {
+	user   int64           // of what is one person's own; 0 for what is shared
+	access platform.Access // to the apps that the topic tells about
+}
+
+func (e eyes) key() string {
+	if e.user == 0 {
+		return e.access.Key()
+	}
+	return fmt.Sprintf("user %d, %s", e.user, e.access.Key())
+}
+
+// subscription is a topic that a browser may watch, and how it sees it.
+type subscription struct {
+	topic string
+	eyes  eyes
 }
 
 // rendered is what a topic shows now. Refresh is set when the page has other
@@ -39,11 +65,12 @@ type rendered struct {
 
 type feedKey struct {
 	topic string
-	user  int64 // 0: everybody
+	eyes  string
 }
 
 // feed is a topic that somebody watches.
 type feed struct {
+	eyes     eyes
 	watchers map[*browser]struct{}
 	dirty    bool
 	running  bool
@@ -61,9 +88,9 @@ type message struct {
 	Refresh   bool      `json:"refresh,omitempty"` // ask for the whole page again
 }
 
-func newHub(log *slog.Logger, render func(context.Context, string, int64) (rendered, error), personal func(string) bool) *hub {
+func newHub(log *slog.Logger, render func(context.Context, string, eyes) (rendered, error), allow func(context.Context, int64, []string) ([]subscription, error)) *hub {
 	return &hub{
-		render: render, personal: personal, log: log, pause: 200 * time.Millisecond, renders: make(chan struct{}, 4),
+		render: render, allow: allow, log: log, pause: 200 * time.Millisecond, renders: make(chan struct{}, 4),
 		feeds: map[feedKey]*feed{}, browsers: map[*browser]struct{}{},
 	}
 }
@@ -126,7 +153,7 @@ func (h *hub) run(key feedKey, f *feed) {
 		f.lastAt = time.Now()
 		h.mu.Unlock()
 
-		prepared, err := h.prepare(key)
+		prepared, err := h.prepare(key.topic, f.eyes)
 		if err != nil {
 			// The pages keep their data and show its age; the next change renders again.
 			h.log.Warn("live fragment not rendered", "topic", key.topic, "error", err)
@@ -141,17 +168,17 @@ func (h *hub) run(key feedKey, f *feed) {
 	}
 }
 
-func (h *hub) prepare(key feedKey) (*websocket.PreparedMessage, error) {
+func (h *hub) prepare(topic string, e eyes) (*websocket.PreparedMessage, error) {
 	h.renders <- struct{}{}
 	defer func() { <-h.renders }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	at := time.Now().UTC().Truncate(time.Millisecond)
-	shows, err := h.render(ctx, key.topic, key.user)
+	shows, err := h.render(ctx, topic, e)
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(message{key.topic, at, at.UnixMilli(), shows.fragments, shows.refresh})
+	body, err := json.Marshal(message{topic, at, at.UnixMilli(), shows.fragments, shows.refresh})
 	if err != nil {
 		return nil, err
 	}
@@ -177,53 +204,6 @@ func (h *hub) join(b *browser, most int) bool {
 	}
 	h.browsers[b] = struct{}{}
 	return true
-}
-
-// watch subscribes b to topics. What they show now is sent at once: between a
-// page's render and its socket something may have changed.
-func (h *hub) watch(b *browser, topics []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if _, there := h.browsers[b]; !there {
-		return
-	}
-	for _, topic := range topics {
-		key := feedKey{topic: topic}
-		if h.personal(topic) {
-			key.user = b.user
-		}
-		f := h.feeds[key]
-		if f == nil {
-			f = &feed{watchers: map[*browser]struct{}{}}
-			h.feeds[key] = f
-		}
-		if _, already := f.watchers[b]; already {
-			continue
-		}
-		f.watchers[b] = struct{}{}
-		b.watches = append(b.watches, key)
-		if f.last != nil && !f.dirty {
-			h.send(b, f.last)
-		} else {
-			h.soil(key, f)
-		}
-	}
-}
-
-// leave removes a browser and the feeds that only it watched.
-func (h *hub) leave(b *browser) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.browsers, b)
-	for _, key := range b.watches {
-		if f := h.feeds[key]; f != nil {
-			delete(f.watchers, b)
-			if len(f.watchers) == 0 {
-				delete(h.feeds, key)
-			}
-		}
-	}
-	b.watches = nil
 }
 
 // dropSessions ends the sockets of the sessions for which gone is true.

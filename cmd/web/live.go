@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,14 @@ type browser struct {
 	once    sync.Once
 	code    int
 	reason  string
+}
+
+// watchesAny is whether it watches a topic of one of the kinds; hub.mu is held.
+func (b *browser) watchesAny(kinds ...string) bool {
+	return slices.ContainsFunc(b.watches, func(key feedKey) bool {
+		kind, _ := cutTopic(key.topic)
+		return slices.Contains(kinds, kind)
+	})
 }
 
 // end asks the writer to say goodbye; the first reason counts.
@@ -94,13 +103,10 @@ func (a *app) liveSocket(c echo.Context) error {
 			b.end(websocket.ClosePolicyViolation, "not understood")
 			return nil
 		}
-		allowed := request.Watch[:0]
-		for _, topic := range request.Watch {
-			if a.mayWatch(who, topic) {
-				allowed = append(allowed, topic)
-			}
+		if err := a.hub.watch(b, request.Watch); err != nil {
+			b.end(websocket.CloseTryAgainLater, "not now")
+			return nil
 		}
-		a.hub.watch(b, allowed)
 	}
 }
 
@@ -143,6 +149,7 @@ func (a *app) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := a.hear(ctx, func() {
 			wait = 100 * time.Millisecond
+			a.hub.recheck(func(*browser) bool { return true })
 			a.hub.changedAll()
 		}, a.heard)
 		if ctx.Err() != nil {

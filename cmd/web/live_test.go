@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/platform"
 
 	"github.com/gorilla/websocket"
 )
@@ -134,11 +135,31 @@ func TestLiveAsksWhoComes(t *testing.T) {
 	}
 }
 
+// allowAll lets everybody watch everything; the rail is each user's own.
+func allowAll(_ context.Context, user int64, topics []string) ([]subscription, error) {
+	var list []subscription
+	for _, topic := range topics {
+		e := eyes{access: platform.Everything()}
+		if topic == "rail" {
+			e.user = user
+		}
+		list = append(list, subscription{topic, e})
+	}
+	return list, nil
+}
+
+func noErr(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestHubRendersOnceForAll(t *testing.T) {
 	var renders atomic.Int64
-	h := newHub(slog.New(slog.DiscardHandler), func(context.Context, string, int64) (rendered, error) {
+	h := newHub(slog.New(slog.DiscardHandler), func(context.Context, string, eyes) (rendered, error) {
 		return rendered{fragments: []string{fmt.Sprint(renders.Add(1))}}, nil
-	}, isPersonal)
+	}, allowAll)
 	h.pause = 5 * time.Millisecond
 	var browsers []*browser
 	for range 1000 {
@@ -147,7 +168,7 @@ func TestHubRendersOnceForAll(t *testing.T) {
 			t.Fatal("not let in")
 		}
 		browsers = append(browsers, b)
-		h.watch(b, []string{"database:1"})
+		noErr(t, h.watch(b, []string{"database:1"}))
 	}
 	for _, b := range browsers {
 		<-b.queue
@@ -203,13 +224,13 @@ func awaitIdle(t *testing.T, h *hub) {
 }
 
 func TestHubDropsASlowBrowser(t *testing.T) {
-	h := newHub(slog.New(slog.DiscardHandler), func(context.Context, string, int64) (rendered, error) {
+	h := newHub(slog.New(slog.DiscardHandler), func(context.Context, string, eyes) (rendered, error) {
 		return rendered{fragments: []string{"x"}}, nil
-	}, isPersonal)
+	}, allowAll)
 	h.pause = 0
 	slow := &browser{queue: make(chan *websocket.PreparedMessage, 1), done: make(chan struct{})}
 	h.join(slow, 10)
-	h.watch(slow, []string{"database:1"})
+	noErr(t, h.watch(slow, []string{"database:1"}))
 	for ended := false; !ended; {
 		h.changed("database:1")
 		select {
@@ -224,21 +245,21 @@ func TestHubDropsASlowBrowser(t *testing.T) {
 }
 
 func TestHubTellsEachReaderTheirOwn(t *testing.T) {
-	h := newHub(slog.New(slog.DiscardHandler), func(_ context.Context, topic string, user int64) (rendered, error) {
-		if user == 0 {
+	h := newHub(slog.New(slog.DiscardHandler), func(_ context.Context, topic string, e eyes) (rendered, error) {
+		if e.user == 0 {
 			return rendered{}, errors.New("nobody's")
 		}
-		return rendered{fragments: []string{fmt.Sprint(topic, user)}}, nil
-	}, isPersonal)
+		return rendered{fragments: []string{fmt.Sprint(topic, e.user)}}, nil
+	}, allowAll)
 	for _, user := range []int64{1, 2} {
 		b := &browser{user: user, queue: make(chan *websocket.PreparedMessage, liveQueue), done: make(chan struct{})}
 		h.join(b, 10)
-		h.watch(b, []string{"rail"})
+		noErr(t, h.watch(b, []string{"rail"}))
 		<-b.queue
 	}
 	keys := []int64{}
-	for key := range h.feeds {
-		keys = append(keys, key.user)
+	for _, f := range h.feeds {
+		keys = append(keys, f.eyes.user)
 	}
 	if slices.Sort(keys); !slices.Equal(keys, []int64{1, 2}) {
 		t.Errorf("feeds of users %v", keys)

@@ -20,24 +20,60 @@ import (
 // other topics without an id.
 const topicNotices = "notices"
 
-// isPersonal says that a topic looks different to each user: what is read and
-// what is not.
-func isPersonal(topic string) bool {
-	return topic == db.LiveRail || topic == topicNotices || topic == db.LiveMaintenances
+// allowTopics is which of the topics a user may watch now, and with which eyes.
+// What does not exist or is another's is left out, as its page is not found.
+func (a *app) allowTopics(ctx context.Context, user int64, topics []string) ([]subscription, error) {
+	access, err := db.AccessOf(ctx, a.pool, user)
+	if err != nil {
+		return nil, err
+	}
+	var list []subscription
+	for _, topic := range topics {
+		e, may, err := a.eyesOn(ctx, user, access, topic)
+		if err != nil {
+			return nil, err
+		}
+		if may {
+			list = append(list, subscription{topic, e})
+		}
+	}
+	return list, nil
 }
 
-// mayWatch says whether a visitor may subscribe to topic. Whoever is signed in
-// sees every page, so what is left is whether there is such a topic at all.
-func (a *app) mayWatch(who visitor, topic string) bool {
-	if who.UserID == 0 {
-		return false
-	}
+// eyesOn is how somebody sees a topic: with the part of their access on which
+// its page depends.
+func (a *app) eyesOn(ctx context.Context, user int64, access platform.Access, topic string) (e eyes, may bool, err error) {
 	switch topic {
-	case db.LiveRail, db.LiveDatabases, db.LiveMaintenances, topicNotices:
-		return true
+	case db.LiveRail, db.LiveMaintenances, topicNotices: // what is read and what is not is one's own
+		return eyes{user, access}, true, nil
+	case db.LiveDatabases:
+		return eyes{access: access}, true, nil
 	}
 	kind, id := cutTopic(topic)
-	return id > 0 && (kind == "database" || kind == "operation" || kind == "app")
+	var reach db.Reach
+	var around []int64
+	switch {
+	case id <= 0:
+		return eyes{}, false, nil
+	case access.Admin:
+		return eyes{access: access}, kind == "database" || kind == "operation" || kind == "app", nil
+	case kind == "database":
+		if reach, err = db.ReachOfDatabaseID(ctx, a.pool, id); err == nil && reach.Sees(access) {
+			around, err = db.AppsAround(ctx, a.pool, id)
+		}
+	case kind == "operation":
+		if reach, err = db.ReachOfOperation(ctx, a.pool, id); err == nil && reach.Sees(access) {
+			around, err = db.AppsAroundOperation(ctx, a.pool, id)
+		}
+	case kind == "app":
+		if reach.Apps = []int64{id}; reach.Sees(access) {
+			around, err = db.AppsAroundApp(ctx, a.pool, id)
+		}
+	}
+	if isKind(err, platform.KindNotFound) {
+		err = nil
+	}
+	return eyes{access: access.Only(around)}, err == nil && reach.Sees(access), err
 }
 
 // cutTopic is "database", 12 for "database:12"; id 0 where there is none.
@@ -55,6 +91,10 @@ func cutTopic(topic string) (kind string, id int64) {
 func (a *app) heard(payload string) {
 	a.hub.changed(payload)
 	switch kind, id := cutTopic(payload); kind {
+	case "access": // a user's roles changed
+		a.hub.recheck(func(b *browser) bool { return b.user == id })
+	case "reach": // a database was attached or detached: it decides who sees what
+		a.hub.recheck(func(b *browser) bool { return b.watchesAny("database", "operation", "app") })
 	case "database":
 		a.hub.changed(db.LiveDatabases)
 		if leader := a.family.leaderOf(id); leader != 0 {
@@ -97,66 +137,62 @@ func (f *family) leaderOf(id int64) int64 {
 }
 
 // renderTopic makes a topic's fragments with the components of the pages.
-func (a *app) renderTopic(ctx context.Context, topic string, user int64) (r rendered, err error) {
+func (a *app) renderTopic(ctx context.Context, topic string, e eyes) (r rendered, err error) {
 	kind, id := cutTopic(topic)
 	switch {
 	case topic == db.LiveRail:
-		r.fragments, err = a.renderRail(ctx, user)
+		r.fragments, err = a.renderRail(ctx, e)
 	case topic == db.LiveDatabases:
-		r.fragments, err = a.renderDatabases(ctx)
+		r.fragments, err = a.renderDatabases(ctx, e)
 	case topic == db.LiveMaintenances:
-		r.fragments, err = a.renderMaintenances(ctx, user)
+		r.fragments, err = a.renderMaintenances(ctx, e)
 	case topic == topicNotices:
-		r.fragments, err = a.renderMailbox(ctx, user)
+		r.fragments, err = a.renderMailbox(ctx, e)
 	case kind == "database":
-		return a.renderDatabase(ctx, id)
+		return a.renderDatabase(ctx, id, e)
 	case kind == "operation":
-		r.fragments, err = a.renderOperation(ctx, id)
+		r.fragments, err = a.renderOperation(ctx, id, e)
 	case kind == "app":
-		r.fragments, err = a.renderApp(ctx, id)
+		r.fragments, err = a.renderApp(ctx, id, e)
 	default:
 		err = fmt.Errorf("no topic %q", topic)
 	}
 	return r, err
 }
 
-func (a *app) renderDatabases(ctx context.Context) ([]string, error) {
-	view, err := a.databaseIndexView(ctx, "", "")
+func (a *app) renderDatabases(ctx context.Context, e eyes) ([]string, error) {
+	view, err := a.databaseIndexView(ctx, e.access, "", "")
 	if err != nil {
 		return nil, err
 	}
 	return renderFragments(ctx, page.DatabaseRows(view))
 }
 
-func (a *app) renderMailbox(ctx context.Context, user int64) ([]string, error) {
-	reader, err := db.UserByID(ctx, a.pool, user)
+func (a *app) renderMailbox(ctx context.Context, e eyes) ([]string, error) {
+	reader, err := db.UserByID(ctx, a.pool, e.user)
 	if err != nil {
 		return nil, err
 	}
-	view, err := a.mailbox(ctx, user, reader.Email, "", 0, nil)
+	view, err := a.mailbox(ctx, e.user, reader.Email, e.access, "", 0, nil)
 	if err != nil {
 		return nil, err
 	}
 	return renderFragments(ctx, page.NoticeList(view), page.NoticeLetter(view))
 }
 
-func (a *app) renderMaintenances(ctx context.Context, user int64) ([]string, error) {
-	access, err := db.AccessOf(ctx, a.pool, user)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) renderMaintenances(ctx context.Context, e eyes) ([]string, error) {
 	now := time.Now()
 	from, _ := weekFrom("", now)
-	view, err := a.maintenanceView(ctx, access, from, now, false)
+	view, err := a.maintenanceView(ctx, e.access, from, now, false)
 	if err != nil {
 		return nil, err
 	}
 	return renderFragments(ctx, page.MaintenanceComing(view), page.MaintenanceWeek(view), page.MaintenanceBlackouts(view), page.MaintenanceHistory(view))
 }
 
-func (a *app) renderRail(ctx context.Context, user int64) ([]string, error) {
+func (a *app) renderRail(ctx context.Context, e eyes) ([]string, error) {
 	start := time.Now()
-	rail, err := db.RailOf(ctx, a.pool, user)
+	rail, err := db.RailOf(ctx, a.pool, e.user, e.access)
 	if err != nil {
 		return nil, err
 	}
@@ -165,16 +201,16 @@ func (a *app) renderRail(ctx context.Context, user int64) ([]string, error) {
 	return renderFragments(ctx, layout.Unread(f.UnreadNotices), layout.Coming(f.Maintenances), layout.Running(f.Running), layout.RunningBar(f.Running), layout.ControlDatabase(time.Since(start), false, a.version))
 }
 
-func (a *app) renderDatabase(ctx context.Context, id int64) (rendered, error) {
+func (a *app) renderDatabase(ctx context.Context, id int64, e eyes) (rendered, error) {
 	d, err := db.DatabaseByID(ctx, a.pool, id)
 	if err != nil {
 		return rendered{}, err
 	}
-	row, err := a.databaseNamed(ctx, d.Name)
+	row, err := a.databaseNamed(ctx, e.access, d.Name)
 	if err != nil {
 		return rendered{}, err
 	}
-	view, err := a.databaseView(ctx, row, component.LagPlot{Range: "1h", Unit: "commits"})
+	view, err := a.databaseView(ctx, e.access, row, component.LagPlot{Range: "1h", Unit: "commits"})
 	if err != nil {
 		return rendered{}, err
 	}
@@ -186,52 +222,59 @@ func (a *app) renderDatabase(ctx context.Context, id int64) (rendered, error) {
 	}
 	fragments, err := renderFragments(ctx, page.DatabaseHead(view), page.DatabaseNotes(view), page.DatabaseOperation(view), page.DatabaseTopology(view),
 		page.DatabaseFactsList(view), page.DatabaseActivity(view.Activity), page.DatabaseHistory(view), page.DatabaseDanger(view), component.LagNow(now))
-	return rendered{fragments, a.shapes.changed(view)}, err
+	return rendered{fragments, a.shapes.changed(view, e.key())}, err
 }
 
 // shapes remembers which parts the page of each database has: attachments and
 // the plot are no fragments, and while it is made most parts are left out.
 type shapes struct {
 	mu    sync.Mutex
-	known map[int64]string
+	known map[shapeKey]string
+}
+
+// shapeKey is a page as some see it.
+type shapeKey struct {
+	database int64
+	eyes     string
 }
 
 // changed says whether the page has other parts than at the last render. The
 // first time nobody knows; where something ended just now, a browser may hold
 // the page of before.
-func (s *shapes) changed(view page.DatabaseShowView) bool {
+func (s *shapes) changed(view page.DatabaseShowView, eyes string) bool {
+	key := shapeKey{view.ID, eyes}
 	shape := fmt.Sprint(view.State, len(view.Lag.Series), view.Attachments)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before, seen := s.known[view.ID]
+	before, seen := s.known[key]
 	if len(s.known) > 10000 {
 		clear(s.known)
 	}
-	s.known[view.ID] = shape
+	s.known[key] = shape
 	if seen {
 		return before != shape
 	}
 	return len(view.History) > 0 && view.History[0].EndedAt != nil && time.Since(*view.History[0].EndedAt) < 15*time.Second
 }
 
-func (a *app) renderOperation(ctx context.Context, id int64) ([]string, error) {
+func (a *app) renderOperation(ctx context.Context, id int64, e eyes) ([]string, error) {
 	op, err := db.OperationByID(ctx, a.pool, id)
 	if err != nil {
 		return nil, err
 	}
-	view, err := a.operationView(ctx, op)
+	view, err := a.operationView(ctx, e.access, op)
 	if err != nil {
 		return nil, err
 	}
 	return renderFragments(ctx, page.OperationHead(view), page.OperationVerdict(view), page.OperationTodo(view), page.OperationTimeline(view), page.OperationSide(view))
 }
 
-func (a *app) renderApp(ctx context.Context, id int64) ([]string, error) {
+func (a *app) renderApp(ctx context.Context, id int64, e eyes) ([]string, error) {
 	app, err := db.AppByID(ctx, a.pool, id)
 	if err != nil {
 		return nil, err
 	}
-	view, err := a.appView(ctx, app)
+	view, err := a.appView(ctx, e.access, app)
 	if err != nil {
 		return nil, err
 	}

@@ -146,7 +146,9 @@ func TestMaintenancesAreOfWhatOneMaySee(t *testing.T) {
 		}
 	}
 	user := s.userNamed(t, "viewer@example.com")
-	fragments, err := s.renderMaintenances(t.Context(), user.ID)
+	access, err := db.AccessOf(t.Context(), s.pool, user.ID)
+	noError(t, err)
+	fragments, err := s.renderMaintenances(t.Context(), eyes{user.ID, access})
 	noError(t, err)
 	if all := strings.Join(fragments, ""); !strings.Contains(all, mine.Name) || strings.Contains(all, "ramen") {
 		t.Errorf("the live fragments tell of what is another's, or not of one's own")

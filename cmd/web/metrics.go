@@ -16,44 +16,50 @@ import (
 )
 
 // metrics serves GET /metrics in Prometheus' text form, for whoever has an API
-// token. Of the databases it is what the tables say now; only requests are
-// counted beside them.
+// token: of the databases and operations that its user sees, and of the process
+// for administrators. It is what the tables say now; nothing is counted beside them.
 func (a *app) metrics(c echo.Context) error {
 	if !isAPI(c) {
 		return unauthorized(c)
 	}
-	ctx := c.Request().Context()
-	rows, err := db.ListDatabases(ctx, a.pool, db.DatabaseFilter{})
+	ctx, v := c.Request().Context(), visitorOf(c)
+	rows, err := db.ListDatabases(ctx, a.pool, v.Access, db.DatabaseFilter{})
 	if err != nil {
 		return err
 	}
-	open, err := db.OpenOperations(ctx, a.pool)
+	rail, err := db.RailOf(ctx, a.pool, v.UserID, v.Access)
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
 	databaseMetrics(&b, rows)
 	stuck := 0
-	for _, op := range open {
+	for _, op := range rail.Running {
 		if op.NeedsPerson {
 			stuck++
 		}
 	}
-	gauge(&b, "changeover_operations_open", "Operations that still have work to do.", sample{"", float64(len(open))})
+	gauge(&b, "changeover_operations_open", "Operations that still have work to do.", sample{"", float64(len(rail.Running))})
 	gauge(&b, "changeover_operations_need_person", "Operations that cannot go on by themselves.", sample{"", float64(stuck)})
+	if v.Access.Admin {
+		a.processMetrics(&b)
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
+}
+
+func (a *app) processMetrics(b io.Writer) {
 	a.hub.mu.Lock()
 	browsers, topics := len(a.hub.browsers), len(a.hub.feeds)
 	a.hub.mu.Unlock()
-	gauge(&b, "changeover_live_browsers", "Browsers with an open live connection to this process.", sample{"", float64(browsers)})
-	gauge(&b, "changeover_live_topics", "Topics that these browsers watch.", sample{"", float64(topics)})
+	gauge(b, "changeover_live_browsers", "Browsers with an open live connection to this process.", sample{"", float64(browsers)})
+	gauge(b, "changeover_live_topics", "Topics that these browsers watch.", sample{"", float64(topics)})
 	pool := a.pool.Stat()
-	gauge(&b, "changeover_control_connections", "Connections to the control database, by what they do.",
+	gauge(b, "changeover_control_connections", "Connections to the control database, by what they do.",
 		sample{`{state="in use"}`, float64(pool.AcquiredConns())}, sample{`{state="idle"}`, float64(pool.IdleConns())})
-	gauge(&b, "changeover_uptime_seconds", "Age of this worker process.", sample{"", time.Since(a.startedAt).Seconds()})
-	gauge(&b, "changeover_goroutines", "Goroutines of this worker process.", sample{"", float64(runtime.NumGoroutine())})
-	a.counts.write(&b)
-	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
+	gauge(b, "changeover_uptime_seconds", "Age of this worker process.", sample{"", time.Since(a.startedAt).Seconds()})
+	gauge(b, "changeover_goroutines", "Goroutines of this worker process.", sample{"", float64(runtime.NumGoroutine())})
+	a.counts.write(b)
 }
 
 // sample is one value with its labels: `{database="…"}`, or none.

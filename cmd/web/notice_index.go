@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/layout"
 	"changeover/views/page"
@@ -55,7 +56,7 @@ func (a *app) showNotices(c echo.Context, selected *db.Notice) error {
 		filter = "unread"
 	}
 	before := queryNumber(c, "before")
-	view, err := a.mailbox(c.Request().Context(), visitorOf(c).UserID, visitorOf(c).Email, filter, before, selected)
+	view, err := a.mailbox(c.Request().Context(), visitorOf(c).UserID, visitorOf(c).Email, visitorOf(c).Access, filter, before, selected)
 	if err != nil {
 		return err
 	}
@@ -79,13 +80,13 @@ func (a *app) showNotices(c echo.Context, selected *db.Notice) error {
 
 // mailbox is a reader's list of notices, those of before an id where it is not
 // 0, with the opened one beside it, else the newest.
-func (a *app) mailbox(ctx context.Context, user int64, email, filter string, before int64, selected *db.Notice) (page.NoticeIndexView, error) {
+func (a *app) mailbox(ctx context.Context, user int64, email string, access platform.Access, filter string, before int64, selected *db.Notice) (page.NoticeIndexView, error) {
 	view := page.NoticeIndexView{Filter: filter, Opened: selected != nil}
-	notices, err := db.ListNotices(ctx, a.pool, user, db.NoticeFilter{UnreadOnly: filter == "unread", BeforeID: before, Limit: noticesAPage + 1})
+	notices, err := db.ListNotices(ctx, a.pool, user, access, db.NoticeFilter{UnreadOnly: filter == "unread", BeforeID: before, Limit: noticesAPage + 1})
 	if err != nil {
 		return view, err
 	}
-	if view.Unread, err = db.UnreadNotices(ctx, a.pool, user); err != nil {
+	if view.Unread, err = db.UnreadNotices(ctx, a.pool, user, access); err != nil {
 		return view, err
 	}
 	if len(notices) > noticesAPage {
@@ -97,7 +98,7 @@ func (a *app) mailbox(ctx context.Context, user int64, email, filter string, bef
 		selected = &notices[0]
 	}
 	if selected != nil {
-		if view.Selected, err = a.noticeView(ctx, email, *selected); err != nil {
+		if view.Selected, err = a.noticeView(ctx, email, access, *selected); err != nil {
 			return view, err
 		}
 	}
@@ -123,13 +124,16 @@ func (a *app) mailbox(ctx context.Context, user int64, email, filter string, bef
 	return view, nil
 }
 
-func (a *app) noticeView(ctx context.Context, email string, n db.Notice) (*page.NoticeShow, error) {
+func (a *app) noticeView(ctx context.Context, email string, access platform.Access, n db.Notice) (*page.NoticeShow, error) {
 	view := &page.NoticeShow{ID: n.ID, Tone: noticeTone(n.Level), Subject: n.Subject, To: email, At: n.At, Body: noticeParts(n.Body), Read: n.Read}
+	var err error
 	if n.DatabaseName != "" {
-		view.Database = databaseLink(n.DatabaseName)
+		if view.Database, err = a.linkFor(ctx, access, n.DatabaseName); err != nil {
+			return nil, err
+		}
 	}
 	if n.AppName != "" {
-		view.App = appLink(n.AppName)
+		view.App = appLinkFor(access, *n.AppID, n.AppName)
 	}
 	if n.OperationID != nil {
 		view.Acts = append(view.Acts, component.Button{Text: "Show the operation", URL: operationPath(*n.OperationID)})
@@ -145,7 +149,7 @@ func (a *app) noticeView(ctx context.Context, email string, n db.Notice) (*page.
 			view.Outage = outage(drawn)
 		}
 	}
-	if n.DatabaseName != "" {
+	if view.Database.URL != "" {
 		view.Acts = append(view.Acts, component.Button{Text: "Show the database", URL: databasePath(n.DatabaseName)})
 	}
 	return view, nil
@@ -209,7 +213,7 @@ func toNoticeJSON(n db.Notice) noticeJSON {
 }
 
 func (a *app) noticesJSON(c echo.Context) error {
-	notices, err := db.ListNotices(c.Request().Context(), a.pool, visitorOf(c).UserID, db.NoticeFilter{BeforeID: queryNumber(c, "before"), Limit: noticesAPage})
+	notices, err := db.ListNotices(c.Request().Context(), a.pool, visitorOf(c).UserID, visitorOf(c).Access, db.NoticeFilter{BeforeID: queryNumber(c, "before"), Limit: noticesAPage})
 	if err != nil {
 		return err
 	}

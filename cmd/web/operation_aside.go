@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -12,7 +13,7 @@ import (
 
 // changeoverAside fills in what stands beside a changeover's timeline: where
 // things stand, who is connected, what does not move, what is left to do.
-func (a *app) changeoverAside(ctx context.Context, d drawnOperation, old platform.Database, target *platform.Database, view *page.OperationShowView) error {
+func (a *app) changeoverAside(ctx context.Context, access platform.Access, d drawnOperation, old platform.Database, target *platform.Database, view *page.OperationShowView) error {
 	app, err := db.AppByID(ctx, a.pool, old.AppID)
 	if err != nil {
 		return err
@@ -28,6 +29,9 @@ func (a *app) changeoverAside(ctx context.Context, d drawnOperation, old platfor
 	view.Standing = standing(d, app, old, target)
 	if d.op.State.Open() {
 		a.stillConnected(ctx, d, old, view)
+		for i := range view.Connected {
+			view.Connected[i].CanEnd = view.Connected[i].CanEnd && access.On(old.AppID) >= platform.RoleOperate
+		}
 		if target != nil && d.op.NoReturnAt == nil {
 			reading, err := db.ReadingOf(ctx, a.pool, target.ID)
 			if err != nil {
@@ -47,7 +51,7 @@ func (a *app) changeoverAside(ctx context.Context, d drawnOperation, old platfor
 		}
 	}
 	if d.op.State == platform.OperationCompleted && target != nil {
-		view.LeftToDo = a.leftToDo(old, *target, others, attachments)
+		view.LeftToDo = a.leftToDo(access, old, *target, others, attachments)
 	}
 	return nil
 }
@@ -119,8 +123,9 @@ func connected(backends []platform.Backend, database string) []component.Connect
 	return list
 }
 
-// leftToDo is what a person may still want to do after a changeover.
-func (a *app) leftToDo(old, target platform.Database, others []platform.Database, attachments []platform.Attachment) []page.Todo {
+// leftToDo is what a person may still want to do after a changeover, each with
+// its button for whoever may.
+func (a *app) leftToDo(access platform.Access, old, target platform.Database, others []platform.Database, attachments []platform.Attachment) []page.Todo {
 	if old.State == platform.DatabaseDestroyed || old.State == platform.DatabaseDestroying {
 		return nil
 	}
@@ -149,6 +154,12 @@ func (a *app) leftToDo(old, target platform.Database, others []platform.Database
 			left.Act = component.Button{Text: "Promote the new leader", URL: databasePath(target.Name) + "/promote?app=" + queryEscape(t.AppName)}
 		}
 		todo = append(todo, left)
+	}
+	for i := range todo {
+		role := actRole(strings.SplitN(todo[i].Act.URL, "?", 2)[0])
+		if access.OnAll(old.AppID, target.AppID) < max(role, platform.RoleOperate) {
+			todo[i].Act = component.Button{}
+		}
 	}
 	return todo
 }

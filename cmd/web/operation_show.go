@@ -65,7 +65,7 @@ func (a *app) operationShow(c echo.Context) error {
 	if isAPI(c) {
 		return a.operationJSON(c, op)
 	}
-	view, err := a.operationView(ctx, op)
+	view, err := a.operationView(ctx, visitorOf(c).Access, op)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (a *app) operationShow(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLink(view.AppName), databaseLink(view.DatabaseName), component.Link{Text: view.Title})
+	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appCrumb(view), databaseCrumb(view), component.Link{Text: view.Title})
 	if op.EndedAt != nil {
 		f.Freshness = "Ended " + op.EndedAt.UTC().Format("2 Jan 15:04:05 UTC")
 	}
@@ -115,8 +115,9 @@ func (a *app) operationJSON(c echo.Context, op platform.Operation) error {
 	return c.JSON(200, j)
 }
 
-// operationView is all that an operation's page shows, the same for everybody.
-func (a *app) operationView(ctx context.Context, op platform.Operation) (page.OperationShowView, error) {
+// operationView is all that an operation's page shows; it depends on nothing
+// but access to the apps around its databases.
+func (a *app) operationView(ctx context.Context, access platform.Access, op platform.Operation) (page.OperationShowView, error) {
 	drawn, err := a.drawOperation(ctx, op)
 	if err != nil {
 		return page.OperationShowView{}, err
@@ -141,19 +142,57 @@ func (a *app) operationView(ctx context.Context, op platform.Operation) (page.Op
 		target = &t
 		view.TargetName, view.ToPlan = t.Name, t.Plan
 	}
-	view.CanRetry = op.State == platform.OperationUndone && a.jobs.CanRetry(ctx, op) == nil
+	apps := []int64{database.AppID}
+	if target != nil {
+		apps = append(apps, target.AppID)
+	}
+	if op.AppID != nil {
+		apps = append(apps, *op.AppID)
+	}
+	view.AppUnseen = !access.SeesAny(database.AppID)
+	if view.DatabaseUnseen, view.TargetUnseen, err = a.unseen(ctx, access, database, target); err != nil {
+		return view, err
+	}
+	may := access.OnAll(apps...) >= platform.RoleOperate
+	view.CanCancel = view.CanCancel && may
+	view.CanRetry = may && op.State == platform.OperationUndone && a.jobs.CanRetry(ctx, op) == nil
 	if view.CanRetry {
 		view.RetryFrom = failedStep(drawn.steps)
 	}
 	view.Verdict = verdict(drawn, database)
 	if drawn.change != nil {
 		view.Outage = outage(drawn)
-		if err := a.changeoverAside(ctx, drawn, database, target, &view); err != nil {
+		if err := a.changeoverAside(ctx, access, drawn, database, target, &view); err != nil {
 			return view, err
 		}
 	}
-	view.Facts = append(view.Facts, operationFacts(drawn, database, target)...)
+	view.Facts = append(view.Facts, operationFacts(access, drawn, database, target)...)
 	return view, nil
+}
+
+// unseen is which of an operation's databases access does not see: it is told
+// their names, and no more.
+func (a *app) unseen(ctx context.Context, access platform.Access, database platform.Database, target *platform.Database) (first, second bool, err error) {
+	link, err := a.linkFor(ctx, access, database.Name)
+	if err != nil || target == nil {
+		return link.URL == "", false, err
+	}
+	other, err := a.linkFor(ctx, access, target.Name)
+	return link.URL == "", other.URL == "", err
+}
+
+func appCrumb(v page.OperationShowView) component.Link {
+	if v.AppUnseen {
+		return component.Link{Text: v.AppName}
+	}
+	return appLink(v.AppName)
+}
+
+func databaseCrumb(v page.OperationShowView) component.Link {
+	if v.DatabaseUnseen {
+		return component.Link{Text: v.DatabaseName}
+	}
+	return databaseLink(v.DatabaseName)
 }
 
 // failedStep is the number of the step at which an operation failed.
@@ -221,9 +260,9 @@ func outage(d drawnOperation) *component.Outage {
 	return o
 }
 
-func operationFacts(d drawnOperation, database platform.Database, target *platform.Database) []component.Fact {
+func operationFacts(access platform.Access, d drawnOperation, database platform.Database, target *platform.Database) []component.Fact {
 	op := d.op
-	facts := []component.Fact{{Label: "Requested by", Value: op.RequestedBy}, {Label: "Requested", Time: op.RequestedAt}, {Label: "App", Value: database.AppName, URL: appPath(database.AppName)}}
+	facts := []component.Fact{{Label: "Requested by", Value: op.RequestedBy}, {Label: "Requested", Time: op.RequestedAt}, {Label: "App", Value: database.AppName, URL: appLinkFor(access, database.AppID, database.AppName).URL}}
 	if op.CancelRequestedBy != "" {
 		facts = append(facts, component.Fact{Label: "Cancelled by", Value: op.CancelRequestedBy})
 	}
@@ -241,7 +280,7 @@ func operationFacts(d drawnOperation, database platform.Database, target *platfo
 		return facts
 	}
 	if c.ReleaseNumber != nil {
-		facts = append(facts, component.Fact{Label: "Release", Value: fmt.Sprintf("v%d of %s", *c.ReleaseNumber, database.AppName), URL: appPath(database.AppName)})
+		facts = append(facts, component.Fact{Label: "Release", Value: fmt.Sprintf("v%d of %s", *c.ReleaseNumber, database.AppName), URL: appLinkFor(access, database.AppID, database.AppName).URL})
 	}
 	if c.OldEndLSN != nil {
 		facts = append(facts, component.Fact{Label: "Last WAL of the old leader", Value: lsn(c.OldEndLSN), Mono: true, TestID: "old-end"})

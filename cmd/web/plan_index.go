@@ -48,7 +48,7 @@ func (a *app) planIndex(c echo.Context) error {
 // search serves GET /search?q=.
 func (a *app) search(c echo.Context) error {
 	view := page.SearchView{Query: strings.TrimSpace(c.QueryParam("q"))}
-	hits, err := db.Search(c.Request().Context(), a.pool, view.Query, 50)
+	hits, err := db.Search(c.Request().Context(), a.pool, visitorOf(c).Access, view.Query, 50)
 	if err != nil {
 		return err
 	}

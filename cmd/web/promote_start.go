@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"changeover/internal/db"
 	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/page"
@@ -35,12 +34,8 @@ func (a *app) showPromote(c echo.Context, form component.Form) error {
 		AppHint: "The app whose DATABASE_URL it becomes.", Button: "Promote " + d.Name, PostURL: databasePath(d.Name) + "/promote",
 		Back: component.Link{Text: "Back to " + d.Name, URL: databasePath(d.Name)},
 	}
-	apps, err := db.ListApps(c.Request().Context(), a.pool)
-	if err != nil {
+	if view.Apps, err = a.appNames(c.Request().Context(), visitorOf(c).Access, platform.RoleManage); err != nil {
 		return err
-	}
-	for _, app := range apps {
-		view.Apps = append(view.Apps, app.Name)
 	}
 	if _, typed := form.Values["app"]; !typed {
 		view.Form.Values["app"] = d.AppName

@@ -51,6 +51,9 @@ func AccessOf(ctx context.Context, q Querier, userID int64) (platform.Access, er
 	return access, err
 }
 
+// sight is an access as two arguments of a question: all apps, or these.
+func sight(a platform.Access) (all bool, apps []int64) { return a.Admin, a.AppIDs() }
+
 // SetMember gives the user a role on the app, or changes the one there.
 func SetMember(ctx context.Context, q Querier, appID, userID int64, role platform.Role, by string) error {
 	return mustTouch(ctx, q, noApp(), `with changed as (

@@ -55,15 +55,16 @@ type AppListRow struct {
 	DatabaseName  string // what DATABASE_URL is; empty when it is nothing
 }
 
-// ListApps is every app that exists, by name, in one query.
-func ListApps(ctx context.Context, q Querier) ([]AppListRow, error) {
+// ListApps is every app that exists and that access sees, by name, in one query.
+func ListApps(ctx context.Context, q Querier, access platform.Access) ([]AppListRow, error) {
+	all, apps := sight(access)
 	return many[AppListRow](ctx, q, `select a.id, a.name, a.maintenance_on, a.created_at,
 			coalesce((select max(r.number) from releases r where r.app_id = a.id), 0) as release,
 			coalesce((select sum(f.quantity) from formations f where f.app_id = a.id), 0) as processes,
 			(select count(distinct t.database_id) from attachments t where t.app_id = a.id) as databases,
 			coalesce((select d.name from attachments t join databases d on d.id = t.database_id
 				where t.app_id = a.id and t.name = 'DATABASE'), '') as database_name
-		from apps a where a.destroyed_at is null order by a.name`)
+		from apps a where a.destroyed_at is null and ($1 or a.id = any($2)) order by a.name`, all, apps)
 }
 
 // SetMaintenance turns the app's maintenance mode on or off.

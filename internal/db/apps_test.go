@@ -40,7 +40,7 @@ func TestAppLives(t *testing.T) {
 
 	d := dbtest.Database(t, pool, app.ID, 20000)
 	attach(t, pool, db.NewAttachment{AppID: app.ID, DatabaseID: d.ID, FirstIsPrimary: true})
-	list := must(db.ListApps(ctx, pool))(t)
+	list := must(db.ListApps(ctx, pool, platform.Everything()))(t)
 	if len(list) != 1 || list[0].Release != 2 || list[0].Processes != 1 || list[0].Databases != 1 || list[0].DatabaseName != d.Name || !list[0].MaintenanceOn {
 		t.Errorf("listed %+v", list)
 	}

@@ -143,7 +143,8 @@ func insertAttachment(ctx context.Context, tx pgx.Tx, appID, databaseID int64, n
 	return one[platform.Attachment](ctx, tx, nil, `with t as (
 			insert into attachments (app_id, database_id, name) values ($1, $2, $3) returning *)
 		select `+attachmentColumns+` from t join apps a on a.id = t.app_id join databases d on d.id = t.database_id,
-			pg_notify('live', 'app:' || $1::bigint) told_app, pg_notify('live', 'database:' || $2::bigint) told_database`, appID, databaseID, name)
+			pg_notify('live', 'app:' || $1::bigint) told_app, pg_notify('live', 'database:' || $2::bigint) told_database,
+			pg_notify('live', 'reach:' || $2::bigint) told_reach`, appID, databaseID, name)
 }
 
 // refuseReadOnly keeps an app from having a DATABASE_URL that takes no writes.
@@ -173,7 +174,8 @@ func Detach(ctx context.Context, tx pgx.Tx, attachmentID int64, actor string, op
 		return platform.Release{}, err
 	}
 	err = mustTouch(ctx, tx, noAttachment(), `with gone as (delete from attachments where id = $1 returning app_id, database_id)
-		select pg_notify('live', 'app:' || app_id), pg_notify('live', 'database:' || database_id) from gone`, attachmentID)
+		select pg_notify('live', 'app:' || app_id), pg_notify('live', 'database:' || database_id), pg_notify('live', 'reach:' || database_id)
+		from gone`, attachmentID)
 	if err != nil {
 		return platform.Release{}, err
 	}

@@ -45,12 +45,14 @@ func CostCents(ctx context.Context, q Querier, databaseID int64, now time.Time) 
 		from billing_periods where database_id = $3`, time.Time{}, now, databaseID)
 }
 
-// MonthCostCents is what all databases together cost, in cents, from the
-// beginning of now's month (UTC) until now.
-func MonthCostCents(ctx context.Context, q Querier, now time.Time) (float64, error) {
+// MonthCostCents is what all databases billed to the apps that access sees cost
+// together, in cents, from the beginning of now's month (UTC) until now.
+func MonthCostCents(ctx context.Context, q Querier, access platform.Access, now time.Time) (float64, error) {
+	all, apps := sight(access)
 	now = now.UTC()
 	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	return value[float64](ctx, q, nil, `select coalesce(sum(`+billedCents+`), 0)::float8 from billing_periods`, month, now)
+	return value[float64](ctx, q, nil, `select coalesce(sum(`+billedCents+`), 0)::float8 from billing_periods
+		where $3 or database_id in (select id from databases where app_id = any($4))`, month, now, all, apps)
 }
 
 // BillingPeriod is one stretch of a database on one plan.

@@ -66,7 +66,7 @@ func TestBilling(t *testing.T) {
 		time.Date(2026, 2, 2, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC), other.ID)
 	noError(t, err)
 	now := time.Date(2026, 2, 5, 12, 0, 0, 0, time.FixedZone("", 3600))
-	near("the month", must(db.MonthCostCents(ctx, pool, now))(t),
+	near("the month", must(db.MonthCostCents(ctx, pool, platform.Everything(), now))(t),
 		large.CostCents(now.Sub(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)))+small.CostCents(24*time.Hour))
 
 	noError(t, db.StopBilling(ctx, pool, d.ID))

@@ -16,9 +16,16 @@ type DatabaseListRow struct {
 	ForkedFrom    string  // name, of a fork
 	ReplacedBy    string  // name of the database that took its place
 	FollowerCount int
-	Attachments   []string // "sushi::DATABASE", by name
+	Attachments   []string // "sushi::DATABASE", by name; those that access sees
+	// AttachedTo are the apps of all its attachments.
+	AttachedTo []int64
 	// Operation is the one that holds the database now; nil when none does.
 	Operation *OpenOperation
+}
+
+// SeenBy is whether access sees the database.
+func (r DatabaseListRow) SeenBy(access platform.Access) bool {
+	return access.SeesAny(r.Database.AppID) || access.SeesAny(r.AttachedTo...)
 }
 
 // OpenOperation is the operation that holds a claim on a database, and the
@@ -51,6 +58,7 @@ type databaseListRow struct {
 	ReplacedBy     string
 	FollowerCount  int
 	Attachments    []string
+	AttachedTo     []int64
 	OperationID    *int64
 	OperationKind  string
 	OperationState string
@@ -58,16 +66,19 @@ type databaseListRow struct {
 	OperationStuck bool
 }
 
-// ListDatabases is the databases by app and name, leaders before the followers
-// they are listed with, in one query whatever their number.
-func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]DatabaseListRow, error) {
+// ListDatabases is the databases that access sees, by app and name, leaders
+// before the followers they are listed with, in one query whatever their
+// number. A database is seen by whoever sees its app, or one that it is attached
+// to; all attachments only by those of its app.
+func ListDatabases(ctx context.Context, q Querier, access platform.Access, f DatabaseFilter) ([]DatabaseListRow, error) {
+	all, apps := sight(access)
 	rows, err := many[databaseListRow](ctx, q, `select `+databaseColumns+`, `+readingColumns+`,
 			coalesce(v.zone, '') as zone,
 			coalesce(leader.name, '') as leader_name,
 			coalesce(parent.name, '') as forked_from,
 			coalesce(successor.name, '') as replaced_by,
 			coalesce(f.followers, 0) as follower_count,
-			coalesce(t.names, '{}') as attachments,
+			coalesce(t.names, '{}') as attachments, coalesce(t.apps, '{}') as attached_to,
 			o.id as operation_id, coalesce(o.kind, '') as operation_kind, coalesce(o.state, '') as operation_state,
 			coalesce(st.name, '') as operation_step, coalesce(o.needs_person, false) as operation_stuck
 		from databases d
@@ -79,8 +90,11 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 		left join readings r on r.database_id = d.id
 		left join (select following_id, count(*) as followers from databases
 			where following_id is not null and state <> 'destroyed' group by following_id) f on f.following_id = d.id
-		left join (select t.database_id, array_agg(ta.name || '::' || t.name order by ta.name, t.name) as names
-			from attachments t join apps ta on ta.id = t.app_id group by t.database_id) t on t.database_id = d.id
+		left join (select t.database_id, array_agg(distinct t.app_id) as apps,
+				coalesce(array_agg(ta.name || '::' || t.name order by ta.name, t.name)
+					filter (where $6 or t.app_id = any($7) or td.app_id = any($7)), '{}') as names
+			from attachments t join apps ta on ta.id = t.app_id join databases td on td.id = t.database_id
+			group by t.database_id) t on t.database_id = d.id
 		left join operation_claims c on c.database_id = d.id
 		left join operations o on o.id = c.operation_id
 		left join lateral (select s.name from operation_steps s
@@ -89,8 +103,9 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 			and ($2 = '' or d.name ilike $2 or d.plan ilike $2 or a.name ilike $2)
 			and ($3 = '' or d.name = $3)
 			and ($4 or $3 <> '' or d.state <> 'destroyed')
+			and ($6 or d.app_id = any($7) or exists (select from attachments x where x.database_id = d.id and x.app_id = any($7)))
 		order by a.name, coalesce(leader.name, d.name), d.following_id nulls first, d.name
-		limit nullif($5, 0)`, f.AppID, likePart(f.Text), f.Name, f.Destroyed, f.Limit)
+		limit nullif($5, 0)`, f.AppID, likePart(f.Text), f.Name, f.Destroyed, f.Limit, all, apps)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +113,7 @@ func ListDatabases(ctx context.Context, q Querier, f DatabaseFilter) ([]Database
 	for i, r := range rows {
 		list[i] = DatabaseListRow{
 			Database: r.Database, Reading: r.reading(), Zone: r.Zone, LeaderName: r.LeaderName, ForkedFrom: r.ForkedFrom, ReplacedBy: r.ReplacedBy,
-			FollowerCount: r.FollowerCount, Attachments: r.Attachments,
+			FollowerCount: r.FollowerCount, Attachments: r.Attachments, AttachedTo: r.AttachedTo,
 		}
 		if r.OperationID != nil {
 			list[i].Operation = &OpenOperation{

@@ -33,7 +33,7 @@ func TestListDatabasesIsOneQuery(t *testing.T) {
 	noError(t, err)
 
 	q, counter := counted(t, pool)
-	list := must(db.ListDatabases(ctx, q, db.DatabaseFilter{}))(t)
+	list := must(db.ListDatabases(ctx, q, platform.Everything(), db.DatabaseFilter{}))(t)
 	if counter.n.Load() != 1 {
 		t.Errorf("%d queries", counter.n.Load())
 	}
@@ -76,7 +76,7 @@ func TestListDatabasesIsOneQuery(t *testing.T) {
 		{db.DatabaseFilter{Name: gone.Name}, 1},
 		{db.DatabaseFilter{Limit: 2}, 2},
 	} {
-		if got := must(db.ListDatabases(ctx, pool, c.f))(t); len(got) != c.want {
+		if got := must(db.ListDatabases(ctx, pool, platform.Everything(), c.f))(t); len(got) != c.want {
 			t.Errorf("%+v gives %d, want %d", c.f, len(got), c.want)
 		}
 	}
@@ -101,7 +101,7 @@ func TestListOf500DatabasesIsFast(t *testing.T) {
 	best := time.Hour
 	for range 100 { // tests of other packages run beside this one: it is the best of many that tells
 		begun := time.Now()
-		if n := len(must(db.ListDatabases(ctx, pool, db.DatabaseFilter{}))(t)); n != 500 {
+		if n := len(must(db.ListDatabases(ctx, pool, platform.Everything(), db.DatabaseFilter{}))(t)); n != 500 {
 			t.Fatalf("%d databases", n)
 		}
 		if best = min(best, time.Since(begun)); best <= bound {

@@ -92,8 +92,11 @@ func TestLostConnectionIsUnavailable(t *testing.T) {
 	pool.Close()
 	wantSentence(t, db.Ping(t.Context(), pool), platform.KindUnavailable, "", "The control database does not answer")
 	for what, ask := range map[string]func() error{
-		"one":        func() error { _, err := db.AppByName(t.Context(), pool, "sushi"); return err },
-		"many":       func() error { _, err := db.ListDatabases(t.Context(), pool, db.DatabaseFilter{}); return err },
+		"one": func() error { _, err := db.AppByName(t.Context(), pool, "sushi"); return err },
+		"many": func() error {
+			_, err := db.ListDatabases(t.Context(), pool, platform.Everything(), db.DatabaseFilter{})
+			return err
+		},
 		"operation":  func() error { _, err := db.OperationByID(t.Context(), pool, 1); return err },
 		"steps":      func() error { _, err := db.OperationSteps(t.Context(), pool, 1); return err },
 		"changeover": func() error { _, err := db.ChangeoverOf(t.Context(), pool, 1); return err },

@@ -31,6 +31,11 @@ func LiveApp(id int64) string { return "app:" + strconv.FormatInt(id, 10) }
 // LiveNotice is the payload for a new notice.
 func LiveNotice(id int64) string { return "notice:" + strconv.FormatInt(id, 10) }
 
+// LiveReach is the payload for a database that was attached or detached: it
+// decides who may see it. "access:" and a user's id is the one for a change of
+// that user's roles; neither is a topic.
+func LiveReach(databaseID int64) string { return "reach:" + strconv.FormatInt(databaseID, 10) }
+
 // Notify tells every process that listens what changed, when q's transaction
 // commits. PostgreSQL folds equal payloads of one transaction into one.
 func Notify(ctx context.Context, q Querier, payloads ...string) error {

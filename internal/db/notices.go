@@ -79,13 +79,16 @@ type NoticeFilter struct {
 	Limit       int   // 0: 50
 }
 
-// ListNotices is the feed of a user, newest first.
-func ListNotices(ctx context.Context, q Querier, userID int64, f NoticeFilter) ([]Notice, error) {
+// ListNotices is the feed of a user with that access, newest first. A notice is
+// seen by whoever sees its app or its database; one about neither, by
+// administrators.
+func ListNotices(ctx context.Context, q Querier, userID int64, access platform.Access, f NoticeFilter) ([]Notice, error) {
+	all, apps := sight(access)
 	return many[Notice](ctx, q, `select `+noticeColumns+fromNotices+`
-		where ($2::bigint = 0 or n.database_id = $2) and ($3::bigint = 0 or n.app_id = $3) and ($4::bigint = 0 or n.operation_id = $4)
-			and ($5 = '' or n.level = $5) and (not $6 or r.user_id is null) and ($7::bigint = 0 or n.id < $7)
-		order by n.id desc limit $8`,
-		userID, f.DatabaseID, f.AppID, f.OperationID, f.Level, f.UnreadOnly, f.BeforeID, limitOr(f.Limit, 50))
+		where `+seenNotices+` and ($4::bigint = 0 or n.database_id = $4) and ($5::bigint = 0 or n.app_id = $5) and ($6::bigint = 0 or n.operation_id = $6)
+			and ($7 = '' or n.level = $7) and (not $8 or r.user_id is null) and ($9::bigint = 0 or n.id < $9)
+		order by n.id desc limit $10`,
+		userID, all, apps, f.DatabaseID, f.AppID, f.OperationID, f.Level, f.UnreadOnly, f.BeforeID, limitOr(f.Limit, 50))
 }
 
 // NoticeByID is one notice as the user sees it.
@@ -105,19 +108,21 @@ func SetNoticeRead(ctx context.Context, q Querier, userID, id int64, read bool) 
 		select pg_notify('live', 'rail') from found`, userID, id)
 }
 
-// MarkAllNoticesRead marks everything read for the user.
-func MarkAllNoticesRead(ctx context.Context, q Querier, userID int64) error {
+// MarkAllNoticesRead marks everything read that the user sees.
+func MarkAllNoticesRead(ctx context.Context, q Querier, userID int64, access platform.Access) error {
+	all, apps := sight(access)
 	_, err := exec(ctx, q, `with marked as (
 			insert into notice_reads (user_id, notice_id)
-			select $1, n.id from notices n on conflict do nothing returning 1)
-		select pg_notify('live', 'rail') from (select from marked limit 1) m`, userID)
+			select $1, n.id from notices n where `+seenNotices+` on conflict do nothing returning 1)
+		select pg_notify('live', 'rail') from (select from marked limit 1) m`, userID, all, apps)
 	return err
 }
 
-// UnreadNotices is how many notices the user has not read.
-func UnreadNotices(ctx context.Context, q Querier, userID int64) (int, error) {
+// UnreadNotices is how many notices the user sees and has not read.
+func UnreadNotices(ctx context.Context, q Querier, userID int64, access platform.Access) (int, error) {
+	all, apps := sight(access)
 	return value[int](ctx, q, nil, `select count(*) from notices n
-		where not exists (select from notice_reads r where r.user_id = $1 and r.notice_id = n.id)`, userID)
+		where `+seenNotices+` and not exists (select from notice_reads r where r.user_id = $1 and r.notice_id = n.id)`, userID, all, apps)
 }
 
 func limitOr(limit, fallback int) int {

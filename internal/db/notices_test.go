@@ -39,21 +39,21 @@ func TestNotices(t *testing.T) {
 		{db.NoticeFilter{Limit: 1}, []int64{second}},
 	} {
 		var got []int64
-		for _, n := range must(db.ListNotices(ctx, pool, chef.ID, c.f))(t) {
+		for _, n := range must(db.ListNotices(ctx, pool, chef.ID, platform.Everything(), c.f))(t) {
 			got = append(got, n.ID)
 		}
 		if fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%+v gives %v, want %v", c.f, got, c.want)
 		}
 	}
-	unread := func(u db.User) int { return must(db.UnreadNotices(ctx, pool, u.ID))(t) }
+	unread := func(u db.User) int { return must(db.UnreadNotices(ctx, pool, u.ID, platform.Everything()))(t) }
 	for range 2 {
 		noError(t, db.SetNoticeRead(ctx, pool, chef.ID, first, true))
 	}
 	if unread(chef) != 1 || unread(waiter) != 2 || !must(db.NoticeByID(ctx, pool, chef.ID, first))(t).Read {
 		t.Errorf("unread: chef %d, waiter %d", unread(chef), unread(waiter))
 	}
-	if list := must(db.ListNotices(ctx, pool, chef.ID, db.NoticeFilter{UnreadOnly: true}))(t); len(list) != 1 || list[0].ID != second {
+	if list := must(db.ListNotices(ctx, pool, chef.ID, platform.Everything(), db.NoticeFilter{UnreadOnly: true}))(t); len(list) != 1 || list[0].ID != second {
 		t.Errorf("unread %+v", list)
 	}
 	noError(t, db.SetNoticeRead(ctx, pool, chef.ID, first, false))
@@ -61,7 +61,7 @@ func TestNotices(t *testing.T) {
 		t.Errorf("unread again: %d", unread(chef))
 	}
 	for range 2 {
-		noError(t, db.MarkAllNoticesRead(ctx, pool, chef.ID))
+		noError(t, db.MarkAllNoticesRead(ctx, pool, chef.ID, platform.Everything()))
 	}
 	if unread(chef) != 0 || unread(waiter) != 2 {
 		t.Errorf("all read: chef %d, waiter %d", unread(chef), unread(waiter))
@@ -135,7 +135,9 @@ func TestSearch(t *testing.T) {
 	d := dbtest.Database(t, pool, app.ID, 20000)
 	gone := dbtest.Database(t, pool, app.ID, 20001)
 	noError(t, db.SetDatabaseDestroyed(ctx, pool, gone.ID))
-	find := func(text string, limit int) []db.SearchHit { return must(db.Search(ctx, pool, text, limit))(t) }
+	find := func(text string, limit int) []db.SearchHit {
+		return must(db.Search(ctx, pool, platform.Everything(), text, limit))(t)
+	}
 	hits := find(" SUSHI ", 0)
 	if len(hits) != 3 || hits[0].ID != app.ID || hits[1].ID != other.ID || hits[2].ID != d.ID {
 		t.Fatalf("found %+v", hits)

@@ -27,15 +27,26 @@ type RunningOperation struct {
 	NeedsPerson  bool
 }
 
-// RailOf is the rail as one user sees it. Every page asks for it, so it is one
-// round trip for the counts and one for what runs.
-func RailOf(ctx context.Context, q Querier, userID int64) (Rail, error) {
+// seenDatabases is the databases that an access of $2 (all) and $3 (apps) sees.
+const seenDatabases = `(select d.id from databases d where $2 or d.app_id = any($3)
+	union select t.database_id from attachments t where t.app_id = any($3))`
+
+// seenNotices is whether that access sees the notice n.
+const seenNotices = `($2 or n.app_id = any($3) or n.database_id in ` + seenDatabases + `)`
+
+// RailOf is the rail as one user with that access sees it. Every page asks for
+// it, so it is one round trip for the counts and one for what runs.
+func RailOf(ctx context.Context, q Querier, userID int64, access platform.Access) (Rail, error) {
+	all, apps := sight(access)
 	type counts struct{ Apps, Databases, Maintenances, UnreadNotices int }
 	n, err := one[counts](ctx, q, nil, `select
-		(select count(*) from apps where destroyed_at is null)::int as apps,
-		(select count(*) from databases where state <> 'destroyed')::int as databases,
-		(select count(*) from maintenances m where `+openMaintenance+`)::int as maintenances,
-		((select count(*) from notices) - (select count(*) from notice_reads where user_id = $1))::int as unread_notices`, userID)
+		(select count(*) from apps where destroyed_at is null and ($2 or id = any($3)))::int as apps,
+		(select count(*) from databases d where d.state <> 'destroyed' and ($2 or d.id in `+seenDatabases+`))::int as databases,
+		(select count(*) from maintenances m where `+openMaintenance+` and ($2 or m.database_id in `+seenDatabases+`))::int as maintenances,
+		case when $2 then (select count(*) from notices) - (select count(*) from notice_reads where user_id = $1)
+			else (select count(*) from notices n where `+seenNotices+`)
+				- (select count(*) from notice_reads r join notices n on n.id = r.notice_id where r.user_id = $1 and `+seenNotices+`)
+			end::int as unread_notices`, userID, all, apps)
 	if err != nil {
 		return Rail{}, err
 	}
@@ -46,6 +57,9 @@ func RailOf(ctx context.Context, q Querier, userID int64) (Rail, error) {
 		left join lateral (select position, detail from operation_steps s
 			where s.operation_id = o.id and s.state in ('running', 'done', 'failed') order by s.position desc limit 1) s on true
 		left join lateral (select count(*) as steps from operation_steps s where s.operation_id = o.id) n on true
-		where o.state in ('running', 'undoing') order by o.id`)
+		where o.state in ('running', 'undoing')
+			and ($1 or d.app_id = any($2) or exists (select from databases x where x.id = o.target_id and x.app_id = any($2))
+				or exists (select from attachments t where t.database_id in (o.database_id, o.target_id) and t.app_id = any($2)))
+		order by o.id`, all, apps)
 	return Rail{Apps: n.Apps, Databases: n.Databases, Maintenances: n.Maintenances, UnreadNotices: n.UnreadNotices, Running: running}, err
 }

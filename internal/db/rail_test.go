@@ -12,7 +12,7 @@ func TestRail(t *testing.T) {
 	pool := dbtest.New(t)
 	ctx := t.Context()
 	chef, waiter := dbtest.User(t, pool, "chef@example.com"), dbtest.User(t, pool, "waiter@example.com")
-	rail := func(u db.User) db.Rail { return must(db.RailOf(ctx, pool, u.ID))(t) }
+	rail := func(u db.User) db.Rail { return must(db.RailOf(ctx, pool, u.ID, platform.Everything()))(t) }
 	if r := rail(chef); r.Apps != 0 || r.Databases != 0 || r.UnreadNotices != 0 || len(r.Running) != 0 {
 		t.Errorf("empty: %+v", r)
 	}
@@ -30,7 +30,7 @@ func TestRail(t *testing.T) {
 	noError(t, err)
 
 	q, counter := counted(t, pool)
-	r := must(db.RailOf(ctx, q, chef.ID))(t)
+	r := must(db.RailOf(ctx, q, chef.ID, platform.Everything()))(t)
 	if counter.n.Load() != 2 {
 		t.Errorf("%d queries", counter.n.Load())
 	}

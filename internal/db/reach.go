@@ -18,10 +18,16 @@ func (r Reach) Sees(a platform.Access) bool { return a.SeesAny(r.Apps...) || a.S
 
 // ReachOfDatabase is NotFound for a name that no database ever had.
 func ReachOfDatabase(ctx context.Context, q Querier, name string) (Reach, error) {
-	return one[Reach](ctx, q, noDatabaseNamed(name), `select array[d.app_id] as apps,
-			array(select distinct t.app_id from attachments t where t.database_id = d.id) as seen_by
-		from databases d where d.name = $1`, name)
+	return one[Reach](ctx, q, noDatabaseNamed(name), reachOfDatabase+`where d.name = $1`, name)
 }
+
+// ReachOfDatabaseID is ReachOfDatabase by id.
+func ReachOfDatabaseID(ctx context.Context, q Querier, id int64) (Reach, error) {
+	return one[Reach](ctx, q, noDatabase(), reachOfDatabase+`where d.id = $1`, id)
+}
+
+const reachOfDatabase = `select array[d.app_id] as apps,
+	array(select distinct t.app_id from attachments t where t.database_id = d.id) as seen_by from databases d `
 
 // ReachOfOperation is the apps of every database that it touches, and the app
 // whose config vars it changes.
@@ -54,6 +60,24 @@ func AppsAround(ctx context.Context, q Querier, databaseIDs ...int64) ([]int64, 
 	return value[[]int64](ctx, q, nil, `with near as (select d.id, d.app_id `+around+`)
 		select coalesce(array_agg(app_id order by app_id), '{}') from (
 			select app_id from near union select t.app_id from attachments t where t.database_id in (select id from near)) apps`, databaseIDs)
+}
+
+// AppsAroundOperation is AppsAround for the page of an operation.
+func AppsAroundOperation(ctx context.Context, q Querier, id int64) ([]int64, error) {
+	type touched struct {
+		Databases []int64
+		AppID     *int64
+	}
+	t, err := one[touched](ctx, q, noOperation(id), `select array_remove(array[database_id, target_id], null) as databases, app_id
+		from operations where id = $1`, id)
+	if err != nil {
+		return nil, err
+	}
+	apps, err := AppsAround(ctx, q, t.Databases...)
+	if t.AppID != nil {
+		apps = append(apps, *t.AppID)
+	}
+	return apps, err
 }
 
 // AppsAroundApp is AppsAround for the page of an app.

@@ -33,7 +33,7 @@ func TestStorageOfAnEssentialDatabaseIsKept(t *testing.T) {
 	}
 	subjects := func() (list []string) {
 		t.Helper()
-		notices, err := db.ListNotices(t.Context(), h.pool, 0, db.NoticeFilter{DatabaseID: d.ID})
+		notices, err := db.ListNotices(t.Context(), h.pool, 0, platform.Everything(), db.NoticeFilter{DatabaseID: d.ID})
 		if err != nil {
 			t.Fatal(err)
 		}

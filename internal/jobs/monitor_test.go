@@ -189,7 +189,7 @@ func TestMonitorWatchesFollowers(t *testing.T) {
 
 	notices := func(kind string) (found []db.Notice) {
 		t.Helper()
-		list, err := db.ListNotices(t.Context(), p.pool, 0, db.NoticeFilter{DatabaseID: p.by.ID})
+		list, err := db.ListNotices(t.Context(), p.pool, 0, platform.Everything(), db.NoticeFilter{DatabaseID: p.by.ID})
 		if err != nil {
 			t.Fatal(err)
 		}

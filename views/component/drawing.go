@@ -29,6 +29,7 @@ type TopologyNode struct {
 	Label            string // a follower's attachment: "WHITE"; may be empty
 	Status           Status
 	Current          bool // the database whose page this is
+	Unseen           bool // the reader does not see its page: no link
 	Replaced         bool // a leader whose place another has taken
 	Connections      int
 	ConnectionLimit  int

@@ -39,6 +39,8 @@ type DatabaseShowView struct {
 	Notes             []component.Status // sentences at the top: fenced, replaced by …, billed
 	NoteLinks         map[int]component.Link
 	Danger            []DangerItem
+	May               platform.Role // of the reader on its app: buttons that need more are left out
+	AppUnseen         bool          // the reader does not see its app, only its name
 }
 
 // DatabaseFacts are the facts of the specification's section 5; zero values
@@ -84,6 +86,8 @@ type AttachmentRow struct {
 	Primary       bool
 	Connections   *int
 	DetachRefusal string // why it cannot be detached; empty: it can
+	MayDetach     bool   // of the reader
+	Unseen        bool   // the reader does not see the app, only its name
 }
 
 // ActivityView is who is connected and what runs.
@@ -93,6 +97,7 @@ type ActivityView struct {
 	Working, Idle, Total int
 	ShowIdle             bool
 	Problem              string // why it cannot be asked; empty: it could
+	May                  platform.Role
 }
 
 // ActivityRow is one connection.

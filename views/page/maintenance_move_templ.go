@@ -183,7 +183,7 @@ func expectedWrites(ms float64) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = bandMark().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = component.BandMark().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

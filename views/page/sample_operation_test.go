@@ -60,6 +60,7 @@ func cancelledView() OperationShowView {
 
 func appView() AppShowView {
 	return AppShowView{
+		May:  platform.RoleManage,
 		Name: "sushi", CreatedAt: sampleTime(), MonthlyCents: 25000, VarForm: component.Form{CSRF: "t"}, FormationForm: component.Form{CSRF: "t"},
 		ConfigVars:  []ConfigVarRow{{Name: "DATABASE_URL", Attachment: "DATABASE", Database: "postgresql-shaped-12345"}, {Name: "LOG_LEVEL", Value: "info", Revealed: true}, {Name: "SECRET_KEY", Value: ""}, {Name: "TIMEZONE", Value: "Europe/Berlin", Editing: true}},
 		Attachments: []AppAttachment{{Name: "DATABASE", ConfigVar: "DATABASE_URL", Database: component.Link{Text: "postgresql-shaped-12345", URL: "#"}, Plan: "standard-0", Role: component.Role{Kind: component.RoleLeader}, Status: component.Status{Tone: component.ToneOK, Word: "Available"}, Primary: true}},

@@ -125,7 +125,8 @@ func showView(t *testing.T, c platform.Catalogue) DatabaseShowView {
 	zero := 0.0
 	end := sampleTime()
 	return DatabaseShowView{
-		ID: 12, Name: "postgresql-shaped-12345", AppName: "sushi", Plan: plan, State: platform.DatabaseAvailable,
+		May: platform.RoleManage,
+		ID:  12, Name: "postgresql-shaped-12345", AppName: "sushi", Plan: plan, State: platform.DatabaseAvailable,
 		Status: component.Status{Tone: component.ToneOK, Word: "Available"}, Role: component.Role{Kind: component.RoleLeader, Note: "2 followers"},
 		Topology: sampleTopology(), Lag: samplePlot(),
 		Facts: DatabaseFacts{
@@ -138,7 +139,7 @@ func showView(t *testing.T, c platform.Catalogue) DatabaseShowView {
 			{ID: 2, AppName: "kitchen", Name: "HEROKU_POSTGRESQL_COBALT", ConfigVar: "HEROKU_POSTGRESQL_COBALT_URL"},
 		},
 		AttachForm: component.Form{CSRF: "token-of-the-session"}, Apps: []string{"sushi", "kitchen"},
-		Activity: ActivityView{DatabaseName: "postgresql-shaped-12345", Working: 3, Idle: 82, Total: 87, Rows: []ActivityRow{
+		Activity: ActivityView{May: platform.RoleManage, DatabaseName: "postgresql-shaped-12345", Working: 3, Idle: 82, Total: 87, Rows: []ActivityRow{
 			{PID: 21877, State: "idle in transaction", Source: "psql, mei@", Running: 842 * time.Second, Waiting: "Client", Query: "select * from orders where id = 881204 for update", CanCancel: true},
 			{PID: 30412, State: "active", Source: "sushi worker.1", Running: 3204 * time.Millisecond, Waiting: "Lock, 21877", Query: "update orders set state = 'packed' where id = 881204 and state = 'paid' returning id, state, updated_at, customer_id", CanCancel: true},
 			{PID: 29951, State: "active", Source: "sushi web.1", Running: 2 * time.Millisecond, Query: "commit", CancelRefusal: "It waits for its standby: a cancelled wait would count as acknowledged."},
