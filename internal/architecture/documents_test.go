@@ -13,7 +13,7 @@ import (
 
 var (
 	settingName = regexp.MustCompile(`CHANGEOVER_[A-Z_]*[A-Z]`)
-	testName    = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9_]*)`")
+	testName    = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)`")
 	link        = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
 )
 
