@@ -21,8 +21,8 @@ func TestHeadersOfEveryRoute(t *testing.T) {
 			t.Errorf("the policy lacks %s", part)
 		}
 	}
-	// Whoever may cache these gives nobody anything of another's.
-	cacheable := map[string]bool{"/static/*": true, feedPath + ":token": true, "/healthz": true, "/readyz": true}
+	// Whoever keeps these gives nobody anything of another's.
+	cacheable := map[string]bool{"/static/*": true, feedPath + ":token": true}
 	for _, r := range e.routes() {
 		if r.path == "/sign-out" {
 			continue // it ends the session that the others need

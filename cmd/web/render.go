@@ -23,11 +23,6 @@ func (a *app) render(c echo.Context, status int, body templ.Component) error {
 	if err := body.Render(c.Request().Context(), &buffer); err != nil {
 		return err
 	}
-	if c.Response().Header().Get("Cache-Control") == "" {
-		// Pages hold state that is old in a second, and names that are nobody
-		// else's business.
-		c.Response().Header().Set("Cache-Control", "no-store")
-	}
 	return c.HTMLBlob(status, buffer.Bytes())
 }
 
