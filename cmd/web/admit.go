@@ -23,6 +23,10 @@ const (
 func (a *app) admit(r route, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		v := visitorOf(c)
+		if v.ReadOnly && r.method != get {
+			c.Set(doorKey, true)
+			return platform.Forbidden("This API token may only read. Make one of the scope full under Settings to change something.")
+		}
 		if r.who == public {
 			return next(c)
 		}

@@ -45,6 +45,7 @@ type app struct {
 	passwords *passwords
 	byAddress *attemptLimit
 	byAccount *attemptLimit
+	byMailbox *attemptLimit
 	recent    *recentForms
 	hub       *hub
 	family    *family
@@ -76,6 +77,8 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		// may hold an office, an account is one person's.
 		byAddress: newAttemptLimit(3*time.Second, 20, 10000),
 		byAccount: newAttemptLimit(30*time.Second, 10, 10000),
+		// Links that anybody can have mailed to somebody.
+		byMailbox: newAttemptLimit(20*time.Minute, 3, 10000),
 		outgoing:  outgoingDialer(cfg),
 		shapes:    &shapes{known: map[shapeKey]string{}},
 		counts:    &requestCounts{routes: map[string]*routeCount{}},

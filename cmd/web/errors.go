@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
+	"time"
 
 	"changeover/internal/platform"
 	"changeover/views/component"
@@ -28,6 +30,8 @@ func errorStatus(kind platform.Kind) int {
 		return http.StatusForbidden
 	case platform.KindUnavailable:
 		return http.StatusServiceUnavailable
+	case platform.KindTooMany:
+		return http.StatusTooManyRequests
 	}
 	return http.StatusInternalServerError
 }
@@ -40,6 +44,7 @@ type failure struct {
 	Field     string
 	Link      string
 	Reference string
+	After     time.Duration // how long to wait before the next try; 0: not known
 }
 
 // failureOf is the one place where errors become answers.
@@ -51,7 +56,7 @@ func failureOf(err error, reference string) failure {
 	case errors.As(err, &tooLarge):
 		return failure{Status: http.StatusRequestEntityTooLarge, Message: "The request is larger than 1 MB, which is more than any form here needs. Send less."}
 	case errors.As(err, &ours):
-		f := failure{Status: errorStatus(ours.Kind), Message: ours.Message, Field: ours.Field, Link: ours.Link}
+		f := failure{Status: errorStatus(ours.Kind), Message: ours.Message, Field: ours.Field, Link: ours.Link, After: ours.After}
 		if ours.Kind == platform.KindInternal {
 			f.Message, f.Reference = internalMessage, reference
 		}
@@ -102,6 +107,7 @@ func (a *app) handleError(err error, c echo.Context) {
 	if f.Status == http.StatusServiceUnavailable {
 		c.Response().Header().Set("Retry-After", "5")
 	}
+	retryAfter(c, f.After)
 	c.Response().Header().Set("Cache-Control", "no-store")
 	if isAPI(c) {
 		_ = c.JSON(f.Status, errorJSON(f))
@@ -115,6 +121,14 @@ func (a *app) handleError(err error, c echo.Context) {
 	if err := a.render(c, f.Status, page.Error(frame, view)); err != nil {
 		a.log.Error("the error page was not rendered", "request", requestID(c), "error", err)
 		_ = c.String(f.Status, f.Message)
+	}
+}
+
+// retryAfter says to programs what the sentence says to people. Less than a
+// second is a second.
+func retryAfter(c echo.Context, wait time.Duration) {
+	if wait > 0 {
+		c.Response().Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
 }
 
@@ -138,11 +152,12 @@ func (a *app) refusedForm(c echo.Context, err error, again func(form component.F
 		return err
 	}
 	switch ours.Kind {
-	case platform.KindInvalid, platform.KindConflict, platform.KindForbidden, platform.KindUnavailable:
+	case platform.KindInvalid, platform.KindConflict, platform.KindForbidden, platform.KindUnavailable, platform.KindTooMany:
 	default:
 		return err
 	}
 	noteRefusal(c, err)
+	retryAfter(c, ours.After)
 	form := component.Form{CSRF: visitorOf(c).CSRF, Values: typed(c), Errors: map[string]string{}}
 	if ours.Field == "" {
 		form.Summary = ours.Message
@@ -162,7 +177,7 @@ func typed(c echo.Context) map[string]string {
 	}
 	for name, all := range form {
 		switch name {
-		case "csrf_token", "password", "password_again", "current", "smtp_password":
+		case "csrf_token", "password", "password_again", "current", "smtp_password", proofPassword:
 		default:
 			if len(all) > 0 {
 				values[name] = all[0]

@@ -50,6 +50,7 @@ func (d *seeded) shownPages() []shownPage {
 			b.click("sign-in")
 			b.await(waitForPage, "the refusal", `document.querySelector(".error-summary")`)
 		}},
+		{route: "/sign-in/forgotten", name: "sign-in-forgotten", path: "/sign-in/forgotten", signedOut: true},
 		{route: "/sign-in/:token", name: "sign-in-link", path: "/sign-in/" + link, signedOut: true},
 		{route: "/sign-in/:token", name: "sign-in-link-dead", path: "/sign-in/no-such-link", signedOut: true, refused: true},
 		{route: "", name: "not-found-signed-out", path: "/no/such/page", signedOut: true, refused: true},
@@ -124,6 +125,12 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/plans", name: "plans", path: "/plans"},
 		{route: "/search", name: "search", path: "/search?q=s"},
 		{route: "/search", name: "search-nothing", path: "/search?q=nothing-has-this-name"},
+		{route: "/settings/reset-link", name: "settings-reset-link", path: "/settings/reset-link", then: func(b *tab) {
+			d.prove("now()")
+			b.fill("email", "mei@example.com")
+			b.click("make-reset-link")
+			b.await(waitForPage, "an answer", `document.querySelector("[data-testid=reset-link], [data-testid=error-email]")`)
+		}},
 		{route: "/settings/mail", name: "settings-mail", path: "/settings/mail"},
 		{route: "/settings/mail", name: "settings-mail-refused", path: "/settings/mail", then: func(b *tab) {
 			b.fill("host", "127.1")
@@ -134,8 +141,21 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/settings", name: "settings-account-menu", path: "/settings", then: func(b *tab) {
 			b.run("open the account's menu", chromedp.Click(chromedp.CSS("details.account summary")))
 		}},
+		{route: "/apps/:app/destroy", name: "proof", path: "/apps/an-app-without-anything-yet/destroy", then: func(b *tab) {
+			d.prove("now() - interval '11 minutes'")
+			b.fill("confirm", "not it")
+			b.click("confirm-button")
+			b.see("proof-form")
+			d.prove("now()")
+		}},
 		{route: "/styleguide", name: "styleguide", path: "/styleguide"},
 	}
+}
+
+// prove sets when every session's person last proved who they are.
+func (d *seeded) prove(at string) {
+	_, err := d.pool.Exec(d.t.Context(), `update sessions set proved_at = `+at)
+	d.must(err)
 }
 
 // Every page is in the catalogue, so that every page is tested and photographed.

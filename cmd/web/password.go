@@ -12,13 +12,15 @@ import (
 
 	"changeover/internal/platform"
 
+	"github.com/ccojocar/zxcvbn-go"
 	"golang.org/x/crypto/argon2"
 )
 
-// minPasswordLength and maxPasswordLength are in characters. The upper end only
-// keeps a request from making the hash work on a megabyte.
+// minPasswordLength and maxPasswordLength are in characters. The lower end is
+// that of NIST SP 800-63B-4 for a password that is enough by itself; the upper
+// end only keeps a request from making the hash work on a megabyte.
 const (
-	minPasswordLength = 12
+	minPasswordLength = 15
 	maxPasswordLength = 200
 )
 
@@ -60,10 +62,27 @@ func checkPassword(field, password, email string) error {
 		return platform.Invalid(field, "The password has %d characters; at most %d are taken. Make it shorter.", n, maxPasswordLength)
 	case strings.EqualFold(password, email):
 		return platform.Invalid(field, "The password is the e-mail address. Choose another one.")
-	case strings.Count(password, string([]rune(password)[0])) == n:
-		return platform.Invalid(field, "The password is one character repeated. Choose another one.")
+	case isGuessed(password, email):
+		return platform.Invalid(field, "This password is among the first that are guessed: common words, names of this site, rows of keys or repetitions. Choose another one; four unrelated words will do.")
 	}
 	return nil
+}
+
+// leastStrength is the first of zxcvbn's marks (0 to 4) that is taken: below it
+// are passwords of the lists of common ones, with or without a year, a row of
+// digits or letters like @ for a.
+const leastStrength = 2
+
+// isGuessed is whether a guesser comes to password early. The person's address
+// and the names of this program count as common words. Only the first 64
+// characters are looked at: the search is quadratic.
+func isGuessed(password, email string) bool {
+	words := []string{"changeover", "postgresql", "database", email}
+	words = append(words, strings.FieldsFunc(strings.ToLower(email), func(r rune) bool { return strings.ContainsRune("@.-_+", r) })...)
+	if runes := []rune(password); len(runes) > 64 {
+		password = string(runes[:64])
+	}
+	return zxcvbn.PasswordStrength(password, words).Score < leastStrength
 }
 
 // hash is password in the PHC string form, with a fresh salt.

@@ -59,8 +59,11 @@ func TestPasswordSlotsAreBounded(t *testing.T) {
 
 func TestCheckPassword(t *testing.T) {
 	for password, ok := range map[string]bool{
-		"short": false, "elevenchars": false, "twelve chars": true, "ééééééééééé": false, "aaaaaaaaaaaaaaa": false,
-		"someone@example.com": false, strings.Repeat("ab", 101): false, "": false,
+		"short": false, "fourteen chars": false, "tulip orbit gas": true, "éàüöéàüöéàüöé": false, "aaaaaaaaaaaaaaa": false,
+		"someone@example.com": false, strings.Repeat("ab", 101): false, "": false, "four unrelated words do": true, "x8Kq2mZp0Lw3vRt5": true,
+		// Long enough, and among the first that are guessed.
+		"passwordpassword": false, "Password12345678!": false, "qwertyuiop123456": false, "P@ssw0rdP@ssw0rd": false, "123456789012345": false,
+		"iloveyouiloveyou": false, "changeover2026!!": false, "someone.example1": false, strings.Repeat("password", 25): false,
 	} {
 		err := checkPassword("password", password, "someone@example.com")
 		if (err == nil) != ok {

@@ -229,7 +229,7 @@ func rights() []right {
 		{"POST /settings/password", [visitors]int{303, 422, 422, 422, 422, 422, 403}, nil},
 		{"POST /settings/sessions/end-others", [visitors]int{303, 303, 303, 303, 303, 303, 204}, nil},
 		{"POST /settings/sessions/:id/end", [visitors]int{303, 404, 404, 404, 404, 404, 404}, nil},
-		{"POST /settings/tokens", [visitors]int{303, 422, 422, 422, 422, 422, 422}, nil},
+		{"POST /settings/tokens", [visitors]int{303, 422, 422, 422, 422, 422, 403}, nil},
 		{"POST /settings/tokens/:id/revoke", [visitors]int{303, 404, 404, 404, 404, 404, 404}, nil},
 
 		{"GET /live", [visitors]int{303, 400, 400, 400, 400, 400, 403}, nil},

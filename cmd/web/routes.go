@@ -49,7 +49,8 @@ type route struct {
 type routeFlag int
 
 const (
-	once routeFlag = 1 << iota // the same form sent twice within seconds acts once
+	once  routeFlag = 1 << iota // the same form sent twice within seconds acts once
+	fresh                       // it destroys or gives a way in: whoever asks has proved within minutes who they are
 )
 
 // reads is why most routes leave no audit row.
@@ -66,6 +67,8 @@ func (a *app) routes() []route {
 		{get, "/", a.home, user, "", reads, 0},
 		{get, "/sign-in", a.signInNew, public, "", reads, 0},
 		{post, "/sign-in", a.signInCreate, public, "sign in", "", 0},
+		{get, "/sign-in/forgotten", a.forgottenNew, public, "", reads, 0},
+		{post, "/sign-in/forgotten", a.forgottenSend, public, "ask for a reset link", "", 0},
 		{get, "/sign-in/:token", a.signInLinkShow, public, "", reads, 0},
 		{post, "/sign-in/:token", a.signInLinkUse, public, "sign in with a link", "", 0},
 		{post, "/sign-out", a.signOut, user, "sign out", "", 0},
@@ -80,34 +83,34 @@ func (a *app) routes() []route {
 		{get, "/databases/:database/change-plan", a.changePlan, operator, "", reads, 0},
 		{post, "/databases/:database/changeover", a.changeoverStart, operator, "start follower changeover", "", once},
 		{get, "/databases/:database/unfollow", a.unfollowConfirm, manager, "", reads, 0},
-		{post, "/databases/:database/unfollow", a.unfollowStart, manager, "unfollow", "", once},
+		{post, "/databases/:database/unfollow", a.unfollowStart, manager, "unfollow", "", once | fresh},
 		{get, "/databases/:database/promote", a.promoteConfirm, manager, "", reads, 0},
 		{post, "/databases/:database/promote", a.promoteStart, manager, "promote", "", once},
 		{get, "/databases/:database/fence", a.fenceConfirm, manager, "", reads, 0},
-		{post, "/databases/:database/fence", a.fenceStart, manager, "fence", "", once},
+		{post, "/databases/:database/fence", a.fenceStart, manager, "fence", "", once | fresh},
 		{get, "/databases/:database/unfence", a.unfenceConfirm, manager, "", reads, 0},
 		{post, "/databases/:database/unfence", a.unfenceStart, manager, "unfence", "", once},
 		{get, "/databases/:database/separate", a.separateConfirm, manager, "", reads, 0},
-		{post, "/databases/:database/separate", a.separateStart, manager, "make a separate fork", "", once},
+		{post, "/databases/:database/separate", a.separateStart, manager, "make a separate fork", "", once | fresh},
 		{get, "/databases/:database/destroy", a.destroyConfirm, manager, "", reads, 0},
-		{post, "/databases/:database/destroy", a.destroyStart, manager, "destroy database", "", once},
+		{post, "/databases/:database/destroy", a.destroyStart, manager, "destroy database", "", once | fresh},
 		{get, "/databases/:database/activity", a.activityShow, viewer, "", reads, 0},
 		{post, "/databases/:database/activity/:pid/cancel", a.activityCancel, operator, "cancel query", "", 0},
 		{post, "/databases/:database/activity/:pid/terminate", a.activityTerminate, operator, "terminate connection", "", 0},
 		{post, "/databases/:database/attachments", a.attachmentCreate, manager, "attach", "", once},
-		{post, "/databases/:database/attachments/:id/detach", a.attachmentDelete, manager, "detach", "", once},
+		{post, "/databases/:database/attachments/:id/detach", a.attachmentDelete, manager, "detach", "", once | fresh},
 
 		{get, "/apps", a.appIndex, user, "", reads, 0},
 		{post, "/apps", a.appCreate, user, "create app", "", once},
 		{get, "/apps/:app", a.appShow, viewer, "", reads, 0},
 		{get, "/apps/:app/config-vars", a.configVarIndex, operator, "", reads, 0},
 		{post, "/apps/:app/config-vars", a.configVarSet, operator, "set config var", "", once},
-		{post, "/apps/:app/config-vars/:name/delete", a.configVarDelete, operator, "remove config var", "", once},
+		{post, "/apps/:app/config-vars/:name/delete", a.configVarDelete, operator, "remove config var", "", once | fresh},
 		{post, "/apps/:app/config-vars/:name/reveal", a.configVarReveal, operator, "reveal config var", "", 0},
 		{post, "/apps/:app/maintenance", a.maintenanceSet, operator, "set maintenance mode", "", 0},
 		{post, "/apps/:app/formation", a.formationSet, operator, "scale", "", 0},
 		{get, "/apps/:app/destroy", a.appDestroyConfirm, manager, "", reads, 0},
-		{post, "/apps/:app/destroy", a.appDestroy, manager, "destroy app", "", once},
+		{post, "/apps/:app/destroy", a.appDestroy, manager, "destroy app", "", once | fresh},
 
 		{get, "/operations/:id", a.operationShow, viewer, "", reads, 0},
 		{post, "/operations/:id/cancel", a.operationCancel, operator, "cancel operation", "", once},
@@ -128,11 +131,16 @@ func (a *app) routes() []route {
 		{get, "/search", a.search, user, "", reads, 0},
 
 		{get, "/settings", a.settingsShow, user, "", reads, 0},
+		{post, "/settings/name", a.nameSet, user, "change name", "", once},
+		{post, "/settings/email", a.emailSet, admin, "change address", "", once | fresh},
 		{post, "/settings/password", a.passwordSet, user, "change password", "", 0},
 		{post, "/settings/sessions/end-others", a.sessionEndOthers, user, "end other sessions", "", 0},
 		{post, "/settings/sessions/:id/end", a.sessionEnd, user, "end session", "", 0},
-		{post, "/settings/tokens", a.tokenCreate, user, "create API token", "", once},
+		{post, "/settings/tokens", a.tokenCreate, user, "create API token", "", once | fresh},
 		{post, "/settings/tokens/:id/revoke", a.tokenRevoke, user, "revoke API token", "", once},
+
+		{get, "/settings/reset-link", a.resetLinkNew, admin, "", reads, 0},
+		{post, "/settings/reset-link", a.resetLinkCreate, admin, "make reset link", "", fresh},
 
 		{get, "/settings/mail", a.mailShow, admin, "", reads, 0},
 		{post, "/settings/mail", a.mailSet, admin, "set mail server", "", once},
@@ -161,6 +169,9 @@ func (a *app) router() *echo.Echo {
 		handler := r.handler
 		if r.flags&once != 0 {
 			handler = a.onlyOnce(handler)
+		}
+		if r.flags&fresh != 0 {
+			handler = a.proved(handler)
 		}
 		e.Add(r.method, r.path, a.audited(r, a.admit(r, handler)))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -14,13 +15,21 @@ import (
 
 // settingsShow serves GET /settings.
 func (a *app) settingsShow(c echo.Context) error {
-	return a.showSettings(c, formOf(c), formOf(c), "")
+	return a.showSettings(c, settingsForms{})
 }
 
-func (a *app) showSettings(c echo.Context, passwordForm, tokenForm component.Form, newToken string) error {
+// settingsForms are the forms of the page of which one was refused; the others
+// are as they are at first. newToken is shown in this one answer.
+type settingsForms struct {
+	password, token, name, email component.Form
+	newToken                     string
+}
+
+func (a *app) showSettings(c echo.Context, forms settingsForms) error {
 	ctx, v := c.Request().Context(), visitorOf(c)
 	view := page.SettingsView{
-		Nav: settingsNav(c, page.AccountPath), Email: v.Email, PasswordForm: passwordForm, HasPassword: v.HasPassword, TokenForm: tokenForm, NewToken: newToken, URL: a.cfg.URL.String(),
+		Nav: settingsNav(c, page.AccountPath), Email: v.Email, Name: v.Name, HasPassword: v.HasPassword, NewToken: forms.newToken, URL: a.cfg.URL.String(), MayChangeEmail: v.Admin,
+		PasswordForm: withToken(c, forms.password), TokenForm: withToken(c, forms.token), NameForm: withToken(c, forms.name), EmailForm: withToken(c, forms.email),
 	}
 	sessions, err := db.ListSessions(ctx, a.pool, v.UserID, db.SessionIdleLimit, db.SessionAbsoluteLimit)
 	if err != nil {
@@ -36,7 +45,7 @@ func (a *app) showSettings(c echo.Context, passwordForm, tokenForm component.For
 		return err
 	}
 	for _, t := range tokens {
-		view.Tokens = append(view.Tokens, page.TokenRow{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt})
+		view.Tokens = append(view.Tokens, page.TokenRow{ID: t.ID, Name: t.Name, ReadOnly: t.Scope == db.ScopeRead, Ended: t.ExpiresAt != nil && t.ExpiresAt.Before(time.Now()), CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt})
 	}
 	f, err := a.frame(c, "Settings", layout.NavSettings)
 	if err != nil {
@@ -66,7 +75,7 @@ func browserName(agent string) string {
 // ends, and this one gets a new token.
 func (a *app) passwordSet(c echo.Context) error {
 	if err := a.setPassword(c); err != nil {
-		return a.refusedForm(c, err, func(form component.Form) error { return a.showSettings(c, form, formOf(c), "") })
+		return a.refusedForm(c, err, func(form component.Form) error { return a.showSettings(c, settingsForms{password: form}) })
 	}
 	if isAPI(c) {
 		return c.NoContent(204)
@@ -97,14 +106,7 @@ func (a *app) setPassword(c echo.Context) error {
 		}
 		a.byAccount.forgive(user.Email)
 	}
-	password := c.FormValue("password")
-	if err := checkPassword("password", password, user.Email); err != nil {
-		return err
-	}
-	if password != c.FormValue("password_again") {
-		return platform.Invalid("password_again", "The two passwords differ. Type the same one twice.")
-	}
-	hash, err := a.passwords.hash(ctx, password)
+	hash, err := a.newPassword(c, user.Email)
 	if err != nil {
 		return err
 	}
@@ -119,77 +121,16 @@ func (a *app) setPassword(c echo.Context) error {
 	if _, err := db.EndAllSessions(ctx, a.pool, user.ID, session.Handle); err != nil {
 		return err
 	}
+	if err := db.SpendResetLinks(ctx, a.pool, user.ID); err != nil {
+		return err
+	}
 	a.hub.dropSessions(func(b *browser) bool { return b.user == user.ID })
+	a.tellIf(c, user.PasswordHash != nil, user, "Your password was changed", "Your password was changed under Settings, and every other browser was signed out.")
 	return nil
 }
 
-// sessionEnd serves POST /settings/sessions/:id/end.
-func (a *app) sessionEnd(c echo.Context) error {
-	id := c.Param("id")
-	noteSubject(c, "a session of "+visitorOf(c).Email)
-	if err := db.EndUserSession(c.Request().Context(), a.pool, visitorOf(c).UserID, id); err != nil {
-		return err
-	}
-	a.hub.dropSessions(func(b *browser) bool { return b.session == id })
-	if isAPI(c) {
-		return c.NoContent(204)
-	}
-	a.flashOK(c, "That browser is signed out.")
-	return seeOther(c, "/settings")
-}
-
-// sessionEndOthers serves POST /settings/sessions/end-others.
-func (a *app) sessionEndOthers(c echo.Context) error {
-	v := visitorOf(c)
-	noteSubject(c, "sessions of "+v.Email)
-	if _, err := db.EndAllSessions(c.Request().Context(), a.pool, v.UserID, v.SessionID); err != nil {
-		return err
-	}
-	a.hub.dropSessions(func(b *browser) bool { return b.user == v.UserID && b.session != v.SessionID })
-	if isAPI(c) {
-		return c.NoContent(204)
-	}
-	a.flashOK(c, "Every other browser is signed out.")
-	return seeOther(c, "/settings")
-}
-
-// tokenCreate serves POST /settings/tokens. The token is shown once, in the
-// answer to this very request, and never again.
-func (a *app) tokenCreate(c echo.Context) error {
-	input, err := readInput(c)
-	if err != nil {
-		return err
-	}
-	v := visitorOf(c)
-	name := strings.TrimSpace(input["token_name"])
-	if name == "" {
-		err := platform.Invalid("token_name", "Give the token a name that says which program uses it.")
-		return a.refusedForm(c, err, func(form component.Form) error { return a.showSettings(c, formOf(c), form, "") })
-	}
-	noteSubject(c, shortened(name))
-	token, made, err := db.CreateAPIToken(c.Request().Context(), a.pool, v.UserID, name, 0)
-	if err != nil {
-		return err
-	}
-	c.Response().Header().Set("Cache-Control", "no-store")
-	if isAPI(c) {
-		return c.JSON(201, map[string]any{"id": made.ID, "name": made.Name, "token": token})
-	}
-	return a.showSettings(c, formOf(c), formOf(c), token)
-}
-
-// tokenRevoke serves POST /settings/tokens/:id/revoke.
-func (a *app) tokenRevoke(c echo.Context) error {
-	id, err := number(c, "id")
-	if err != nil {
-		return err
-	}
-	if err := db.DeleteAPIToken(c.Request().Context(), a.pool, visitorOf(c).UserID, id); err != nil {
-		return err
-	}
-	if isAPI(c) {
-		return c.NoContent(204)
-	}
-	a.flashOK(c, "The token is revoked; programs that use it are refused from now on.")
-	return seeOther(c, "/settings")
+// withToken is the form with what ties it to the visitor.
+func withToken(c echo.Context, form component.Form) component.Form {
+	form.CSRF = visitorOf(c).CSRF
+	return form
 }

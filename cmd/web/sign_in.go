@@ -1,8 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +24,11 @@ func (a *app) signInNew(c echo.Context) error {
 }
 
 func (a *app) showSignIn(c echo.Context, form component.Form) error {
-	return a.render(c, statusOr(c), page.SignIn(a.bareFrame(c, "Sign in"), page.SignInView{Form: form, Host: a.cfg.URL.Host}))
+	mail, err := db.MailIsSet(c.Request().Context(), a.pool)
+	if err != nil {
+		return err
+	}
+	return a.render(c, statusOr(c), page.SignIn(a.bareFrame(c, "Sign in"), page.SignInView{Form: form, Host: a.cfg.URL.Host, MailSet: mail}))
 }
 
 // signInCreate serves POST /sign-in. Both a wrong address and a wrong password
@@ -72,10 +76,10 @@ func (a *app) signInWithPassword(c echo.Context, email, password string) error {
 		return err
 	}
 	if !right {
-		return platform.Invalid("", "This e-mail address and password do not belong together. Try again, or get a new link from an administrator (changeover sign-in-link).")
+		return platform.Invalid("", "This e-mail address and password do not belong together. Try again, or get a link that sets a new password.")
 	}
 	a.byAccount.forgive(email)
-	return a.signIn(c, user)
+	return a.signIn(c, user, "a password")
 }
 
 // takeAttempt counts an attempt to sign in, by address and by account.
@@ -87,133 +91,24 @@ func (a *app) takeAttempt(c echo.Context, account string) error {
 	if ok {
 		return nil
 	}
-	return platform.Forbidden("There were too many attempts to sign in. Wait %s and try again.", wait.Round(time.Second)+time.Second)
+	return tooMany(wait, "attempts to sign in")
 }
 
-// signIn gives the browser a session of its own; the one it had before, if
-// any, ends, so that nobody can have planted it.
-func (a *app) signIn(c echo.Context, user db.User) error {
-	ctx := c.Request().Context()
-	if old := a.sessionToken(c); old != "" {
-		if err := db.EndSession(ctx, a.pool, old); err != nil {
-			return err
-		}
-	}
-	token, session, err := db.CreateSession(ctx, a.pool, user.ID, a.clientIP(c), c.Request().UserAgent())
-	if err != nil {
-		return err
-	}
-	access, err := a.accessOf(ctx, user)
-	if err != nil {
-		return err
-	}
-	noteActor(c, user.Email)
-	a.setSession(c, token)
-	c.SetCookie(a.cookie(formCookie, "", -1))
-	c.Set(visitorKey, visitor{
-		UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil,
-		SessionID: session.Handle, CSRF: session.CSRFToken,
-	})
-	return nil
+// tooMany is the refusal of one more of what there were too many of, with the
+// moment from which on there is another.
+func tooMany(wait time.Duration, what string) error {
+	wait = wait.Truncate(time.Second) + time.Second
+	return platform.TooMany(wait, "There were too many %s. Try again in %s, at %s.", what, waitWords(wait), time.Now().Add(wait).UTC().Format("15:04:05 UTC"))
 }
 
-// signInLinkShow serves GET /sign-in/:token. Looking does not use the link up:
-// mail scanners look, too.
-func (a *app) signInLinkShow(c echo.Context) error {
-	form := component.Form{CSRF: visitorOf(c).CSRF, Values: map[string]string{}}
-	return a.showSignInLink(c, form)
-}
-
-func (a *app) showSignInLink(c echo.Context, form component.Form) error {
-	token := c.Param("token")
-	view, title := page.SignInLinkView{Form: form, Host: a.cfg.URL.Host, Token: token}, "Sign in with your link"
-	user, err := db.SignInLinkUser(c.Request().Context(), a.pool, token)
-	switch {
-	case isKind(err, platform.KindNotFound):
-		c.Response().Status = 404
-		view.Dead, title = failureOf(err, "").Message, "This link does not work"
-	case err != nil:
-		return err
-	default:
-		view.Email, view.HasPassword = user.Email, user.PasswordHash != nil
+// waitWords is a wait as a person says it.
+func waitWords(wait time.Duration) string {
+	n, unit := int(wait.Seconds()), "second"
+	if n > 90 {
+		n, unit = (n+59)/60, "minute"
 	}
-	return a.render(c, statusOr(c), page.SignInLink(a.bareFrame(c, title), view))
-}
-
-// signInLinkUse serves POST /sign-in/:token: the first use sets a password.
-func (a *app) signInLinkUse(c echo.Context) error {
-	if err := a.useSignInLink(c); err != nil {
-		if isKind(err, platform.KindNotFound) {
-			noteRefusal(c, err)
-			return a.signInLinkShow(c)
-		}
-		return a.refusedForm(c, err, func(form component.Form) error { return a.showSignInLink(c, form) })
+	if n == 1 {
+		return "1 " + unit
 	}
-	return seeOther(c, "/databases")
-}
-
-func (a *app) useSignInLink(c echo.Context) error {
-	if err := a.takeAttempt(c, ""); err != nil {
-		return err
-	}
-	ctx, token := c.Request().Context(), c.Param("token")
-	user, err := db.SignInLinkUser(ctx, a.pool, token)
-	if err != nil {
-		return err
-	}
-	// What was typed is checked and hashed before the link is used up: a
-	// password that is too short must not cost the link.
-	hash := ""
-	if user.PasswordHash == nil {
-		password := c.FormValue("password")
-		if err := checkPassword("password", password, user.Email); err != nil {
-			return err
-		}
-		if password != c.FormValue("password_again") {
-			return platform.Invalid("password_again", "The two passwords differ. Type the same one twice.")
-		}
-		if hash, err = a.passwords.hash(ctx, password); err != nil {
-			return err
-		}
-	}
-	if user, err = db.UseSignInLink(ctx, a.pool, token); err != nil {
-		return err
-	}
-	if hash != "" {
-		if err := db.SetPassword(ctx, a.pool, user.ID, hash); err != nil {
-			return err
-		}
-		user.PasswordHash = &hash
-	}
-	return a.signIn(c, user)
-}
-
-// signOut serves POST /sign-out.
-func (a *app) signOut(c echo.Context) error {
-	if token := a.sessionToken(c); token != "" {
-		if err := db.EndSession(c.Request().Context(), a.pool, token); err != nil {
-			return err
-		}
-	}
-	session := visitorOf(c).SessionID
-	a.hub.dropSessions(func(b *browser) bool { return session != "" && b.session == session })
-	a.clearSession(c)
-	return seeOther(c, "/sign-in")
-}
-
-// signInLink is the public address of a one-time link.
-func signInLink(cfg config, token string) string { return cfg.Link("/sign-in/" + token) }
-
-func queryEscape(s string) string { return url.QueryEscape(s) }
-
-// linkLife is how long a printed sign-in link is good.
-const linkLife = 24 * time.Hour
-
-// firstAdmin is the first user's address until it is signed in with: nobody
-// has typed one yet.
-const firstAdmin = "admin@localhost"
-
-func signInBlock(cfg config, link, state string) string {
-	line := strings.Repeat("─", 76)
-	return fmt.Sprintf("\n%s\n  Changeover is ready at %s\n  Sign in once, within 24 hours, with this link:\n\n  %s\n\n  State: %s\n%s\n\n", line, cfg.URL, link, state, line)
+	return strconv.Itoa(n) + " " + unit + "s"
 }

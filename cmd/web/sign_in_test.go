@@ -29,7 +29,7 @@ func TestSignInLink(t *testing.T) {
 
 	v.submit(path, "password", "short", "password_again", "short")
 	v.want(422, path)
-	v.wantText("needs at least 12")
+	v.wantText("needs at least 15")
 	v.submit(path, "password", testPassword, "password_again", testPassword+"x")
 	v.want(422, path)
 	v.wantText("The two passwords differ.")
@@ -145,17 +145,20 @@ func TestSignInIsLimited(t *testing.T) {
 		v.submit("/sign-in", "email", "nobody@example.com", "password", "guess number whatever")
 		want := 422
 		if i == 5 {
-			want = 403
+			want = 429
 		}
 		v.want(want, "/sign-in")
 	}
-	v.wantText("too many attempts")
+	v.wantText("There were too many attempts to sign in. Try again in 60 seconds, at ")
+	if wait := v.header.Get("Retry-After"); wait != "60" {
+		t.Errorf("Retry-After is %q", wait)
+	}
 
 	s = newSite(t, nil)
 	s.byAccount = newAttemptLimit(time.Minute, 2, 100)
 	s.signedIn(t, "someone@example.com")
 	v = s.visit(t)
-	for i, want := range []int{422, 422, 403} {
+	for i, want := range []int{422, 422, 429} {
 		v.get("/sign-in")
 		v.submit("/sign-in", "email", "someone@example.com", "password", "guess number whatever")
 		if v.status != want {

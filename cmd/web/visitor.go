@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -16,12 +17,15 @@ import (
 type visitor struct {
 	UserID      int64
 	Email       string
+	Name        string
 	Admin       bool
 	Access      platform.Access
 	HasPassword bool
-	SessionID   string // names the session; it is not the cookie
-	CSRF        string // what the visitor's forms must send back
-	APIToken    bool   // came with Authorization: cookies were not read
+	SessionID   string    // names the session; it is not the cookie
+	CSRF        string    // what the visitor's forms must send back
+	ProvedAt    time.Time // when the session's person last proved who they are
+	ReadOnly    bool      // an API token of the scope read
+	APIToken    bool      // came with Authorization: cookies were not read
 }
 
 const visitorKey = "visitor"
@@ -62,7 +66,7 @@ func (a *app) identify(next echo.HandlerFunc) echo.HandlerFunc {
 			if !strings.EqualFold(scheme, "Bearer") || token == "" {
 				return unauthorized(c)
 			}
-			_, user, err := db.FindAPIToken(ctx, a.pool, strings.TrimSpace(token))
+			found, user, err := db.FindAPIToken(ctx, a.pool, strings.TrimSpace(token))
 			if platform.KindOf(err) == platform.KindForbidden {
 				return unauthorized(c)
 			}
@@ -73,7 +77,7 @@ func (a *app) identify(next echo.HandlerFunc) echo.HandlerFunc {
 			if err != nil {
 				return err
 			}
-			c.Set(visitorKey, visitor{UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil, APIToken: true})
+			c.Set(visitorKey, visitor{UserID: user.ID, Email: user.Email, Name: user.Name, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil, APIToken: true, ReadOnly: found.Scope == db.ScopeRead})
 			return next(c)
 		}
 		if token := a.sessionToken(c); token != "" {
@@ -89,8 +93,8 @@ func (a *app) identify(next echo.HandlerFunc) echo.HandlerFunc {
 					return err
 				}
 				c.Set(visitorKey, visitor{
-					UserID: user.ID, Email: user.Email, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil,
-					SessionID: session.Handle, CSRF: session.CSRFToken,
+					UserID: user.ID, Email: user.Email, Name: user.Name, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil,
+					SessionID: session.Handle, CSRF: session.CSRFToken, ProvedAt: session.ProvedAt,
 				})
 				return next(c)
 			}

@@ -23,11 +23,12 @@ type Session struct {
 	CSRFToken  string
 	CreatedAt  time.Time
 	LastSeenAt time.Time
+	ProvedAt   time.Time // when the person last proved who they are
 	IP         string
 	UserAgent  string
 }
 
-const sessionColumns = `encode(token_hash, 'hex') as handle, user_id, csrf_token, created_at, last_seen_at, ip, user_agent`
+const sessionColumns = `encode(token_hash, 'hex') as handle, user_id, csrf_token, created_at, last_seen_at, proved_at, ip, user_agent`
 
 // CreateSession signs the user in. The token goes into the cookie and is never
 // stored.
@@ -46,6 +47,7 @@ type signedIn struct {
 	Session
 	ID            int64
 	Email         string
+	Name          string
 	PasswordHash  *string
 	IsAdmin       bool
 	UserCreatedAt time.Time
@@ -61,21 +63,21 @@ func FindSession(ctx context.Context, q Querier, token string, idle, absolute ti
 		touched as (
 			update sessions set last_seen_at = now()
 			where token_hash = (select token_hash from found where last_seen_at < now() - interval '1 minute'))
-		select `+sessionColumnsOf("f")+`, u.id, u.email, u.password_hash, u.is_admin, u.created_at as user_created_at
+		select `+sessionColumnsOf("f")+`, u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at as user_created_at
 		from found f join users u on u.id = f.user_id`, tokenHash(token), idle, absolute)
-	return row.Session, User{row.ID, row.Email, row.PasswordHash, row.IsAdmin, row.UserCreatedAt}, err
+	return row.Session, User{row.ID, row.Email, row.Name, row.PasswordHash, row.IsAdmin, row.UserCreatedAt}, err
 }
 
 func sessionColumnsOf(alias string) string {
 	return `encode(` + alias + `.token_hash, 'hex') as handle, ` + alias + `.user_id, ` + alias + `.csrf_token, ` +
-		alias + `.created_at, ` + alias + `.last_seen_at, ` + alias + `.ip, ` + alias + `.user_agent`
+		alias + `.created_at, ` + alias + `.last_seen_at, ` + alias + `.proved_at, ` + alias + `.ip, ` + alias + `.user_agent`
 }
 
-// RotateSession gives the session a new token and CSRF token, as whenever its
-// rights change. The old token is worth nothing from then on; the age stays.
+// RotateSession gives the session a new token and CSRF token, after the person
+// has proved again who they are. The old token is worth nothing from then on; the age stays.
 func RotateSession(ctx context.Context, q Querier, token string) (newOne string, s Session, err error) {
 	newOne = newToken()
-	s, err = one[Session](ctx, q, noSession(), `update sessions set token_hash = $2, csrf_token = $3, last_seen_at = now()
+	s, err = one[Session](ctx, q, noSession(), `update sessions set token_hash = $2, csrf_token = $3, last_seen_at = now(), proved_at = now()
 		where token_hash = $1 returning `+sessionColumns, tokenHash(token), tokenHash(newOne), newToken())
 	if err != nil {
 		return "", Session{}, err

@@ -19,23 +19,53 @@ func CreateSignInLink(ctx context.Context, q Querier, userID int64, ttl time.Dur
 	return token, nil
 }
 
+// CreateResetLink makes a link that sets a new password, good for ttl; madeBy
+// is the administrator who asked for it, empty for the person. The links of
+// before are used up: the newest mail is the one that works.
+func CreateResetLink(ctx context.Context, q Querier, userID int64, ttl time.Duration, madeBy string) (token string, err error) {
+	token = newToken()
+	_, err = exec(ctx, q, `with spent as (update sign_in_links set used_at = now() where user_id = $2 and resets and used_at is null)
+		insert into sign_in_links (token_hash, user_id, expires_at, resets, made_by) values ($1, $2, now() + $3::interval, true, $4)`,
+		tokenHash(token), userID, ttl, madeBy)
+	if err != nil {
+		return "", err
+	}
+	return token, nil
+}
+
+// LinkUser is whom a link is for. SetsPassword is whether it asks for a
+// password: the first one, or a new one.
+type LinkUser struct {
+	User
+	Resets bool
+}
+
+// SetsPassword is whether the link is used by setting a password.
+func (l LinkUser) SetsPassword() bool { return l.Resets || l.PasswordHash == nil }
+
 // SignInLinkUser is whom an unused link is for, without using it up: opening
 // the page must not, since mail scanners open links too.
-func SignInLinkUser(ctx context.Context, q Querier, token string) (User, error) {
-	return one[User](ctx, q, deadLink(), `select u.id, u.email, u.password_hash, u.is_admin, u.created_at
+func SignInLinkUser(ctx context.Context, q Querier, token string) (LinkUser, error) {
+	return one[LinkUser](ctx, q, deadLink(), `select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at, l.resets
 		from sign_in_links l join users u on u.id = l.user_id
 		where l.token_hash = $1 and l.used_at is null and l.expires_at > now()`, tokenHash(token))
 }
 
 // UseSignInLink uses the link up and returns whom it was for. Of two at once
 // one succeeds; a used, expired or unknown link is NotFound.
-func UseSignInLink(ctx context.Context, q Querier, token string) (User, error) {
-	return one[User](ctx, q, deadLink(), `with used as (
+func UseSignInLink(ctx context.Context, q Querier, token string) (LinkUser, error) {
+	return one[LinkUser](ctx, q, deadLink(), `with used as (
 			update sign_in_links set used_at = now()
 			where token_hash = $1 and used_at is null and expires_at > now()
-			returning user_id)
-		select u.id, u.email, u.password_hash, u.is_admin, u.created_at
+			returning user_id, resets)
+		select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at, used.resets
 		from used join users u on u.id = used.user_id`, tokenHash(token))
+}
+
+// SpendResetLinks uses up whatever resets the user's password.
+func SpendResetLinks(ctx context.Context, q Querier, userID int64) error {
+	_, err := exec(ctx, q, `update sign_in_links set used_at = now() where user_id = $1 and resets and used_at is null`, userID)
+	return err
 }
 
 // DeleteOldSignInLinks forgets links that are used or expired for a day.
@@ -44,5 +74,5 @@ func DeleteOldSignInLinks(ctx context.Context, q Querier) (int64, error) {
 }
 
 func deadLink() error {
-	return platform.NotFound("This sign-in link was used or has expired. Run changeover sign-in-link for a new one.")
+	return platform.NotFound("This link was used or has expired. Ask for a new one: on the sign-in page, of an administrator, or with changeover sign-in-link.")
 }

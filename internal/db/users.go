@@ -13,12 +13,13 @@ import (
 type User struct {
 	ID           int64
 	Email        string
+	Name         string // how mails address the person; may be empty
 	PasswordHash *string
 	IsAdmin      bool
 	CreatedAt    time.Time
 }
 
-const userColumns = `id, email, password_hash, is_admin, created_at`
+const userColumns = `id, email, name, password_hash, is_admin, created_at`
 
 func cleanEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
 
@@ -53,6 +54,17 @@ func ListUsers(ctx context.Context, q Querier) ([]User, error) {
 // SetPassword stores an encoded argon2id hash.
 func SetPassword(ctx context.Context, q Querier, userID int64, hash string) error {
 	return mustTouch(ctx, q, noUser(), `update users set password_hash = $2 where id = $1`, userID, hash)
+}
+
+// SetUserName changes how the person is addressed.
+func SetUserName(ctx context.Context, q Querier, userID int64, name string) error {
+	return mustTouch(ctx, q, noUser(), `update users set name = $2 where id = $1`, userID, name)
+}
+
+// SetUserEmail changes the address that the person signs in with. A known one
+// is Conflict and a malformed one Invalid, both at field "email".
+func SetUserEmail(ctx context.Context, q Querier, userID int64, email string) error {
+	return mustTouch(ctx, q, noUser(), `update users set email = $2 where id = $1`, userID, cleanEmail(email))
 }
 
 func noUser() error { return platform.NotFound("This user does not exist any more. Sign in again.") }

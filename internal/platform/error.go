@@ -6,6 +6,7 @@ package platform
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind says what sort of error a person is looking at; the web maps it to a status.
@@ -19,16 +20,19 @@ const (
 	KindConflict
 	KindForbidden
 	KindUnavailable
+	KindTooMany
 )
 
 // Error is a sentence for a person. Message says what is wrong and what to do
 // next; Field names the form field it belongs to, if any; Link is a page that
-// shows more (for a conflict: the operation that is in the way).
+// shows more (for a conflict: the operation that is in the way); After is how long to
+// wait before the next try, where that is known.
 type Error struct {
 	Kind    Kind
 	Message string
 	Field   string
 	Link    string
+	After   time.Duration
 	Err     error
 }
 
@@ -64,6 +68,12 @@ func Forbidden(format string, args ...any) *Error {
 // Unavailable reports that something we depend on does not answer.
 func Unavailable(err error, format string, args ...any) *Error {
 	return &Error{Kind: KindUnavailable, Message: fmt.Sprintf(format, args...), Err: err}
+}
+
+// TooMany reports that the asker has used up the attempts there are, and that
+// there is another one after wait.
+func TooMany(wait time.Duration, format string, args ...any) *Error {
+	return &Error{Kind: KindTooMany, After: wait, Message: fmt.Sprintf(format, args...)}
 }
 
 // KindOf is the kind of the first *Error in err's chain, else KindInternal.

@@ -21,12 +21,14 @@ type SettingsNav struct {
 const (
 	AccountPath = "/settings"
 	MailPath    = "/settings/mail"
+
+	ResetLinkPath = "/settings/reset-link"
 )
 
 func (n SettingsNav) segments() []component.Segment {
 	pages := []component.Segment{{Text: "Account", URL: AccountPath}}
 	if n.Admin {
-		pages = append(pages, component.Segment{Text: "Mail", URL: MailPath})
+		pages = append(pages, component.Segment{Text: "Reset links", URL: ResetLinkPath}, component.Segment{Text: "Mail", URL: MailPath})
 	}
 	for i := range pages {
 		pages[i].Selected = pages[i].URL == n.Active
