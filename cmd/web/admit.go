@@ -107,6 +107,7 @@ func (a *app) findReach(c echo.Context) (db.Reach, error) {
 	if isKind(err, platform.KindNotFound) {
 		err = notThere(c)
 	}
+	noteApps(c, reach.Apps...)
 	return reach, err
 }
 

@@ -100,6 +100,7 @@ func (a *app) appCreate(c echo.Context) error {
 		return a.refusedForm(c, err, func(form component.Form) error { return a.showAppIndex(c, form) })
 	}
 	noteSubject(c, app.Name)
+	noteApps(c, app.ID)
 	if isAPI(c) {
 		return c.JSON(201, map[string]string{"name": app.Name})
 	}

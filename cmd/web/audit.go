@@ -62,6 +62,7 @@ func (a *app) audited(r route, next echo.HandlerFunc) echo.HandlerFunc {
 			Actor: actor(c), Action: action, Subject: auditSubject(c), Outcome: db.AuditDone, IP: a.clientIP(c),
 		}
 		entry.Detail, _ = c.Get(detailKey).(string)
+		entry.AppIDs, _ = c.Get(appsKey).([]int64)
 		refusal, _ := c.Get(refusalKey).(error)
 		if refusal == nil {
 			refusal = err

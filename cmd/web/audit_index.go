@@ -19,7 +19,8 @@ const auditAPage = 100
 // auditIndex serves GET /audit.
 func (a *app) auditIndex(c echo.Context) error {
 	view := page.AuditIndexView{Query: strings.TrimSpace(c.QueryParam("q"))}
-	entries, err := db.ListAudit(c.Request().Context(), a.pool, db.AuditFilter{Text: view.Query, BeforeID: queryNumber(c, "before"), Limit: auditAPage + 1})
+	v := visitorOf(c)
+	entries, err := db.ListAudit(c.Request().Context(), a.pool, v.Email, v.Access, db.AuditFilter{Text: view.Query, BeforeID: queryNumber(c, "before"), Limit: auditAPage + 1})
 	if err != nil {
 		return err
 	}

@@ -158,7 +158,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 	v.get("/apps")
 	v.submit("/apps", "name", "Sushi Bar")
 	v.want(422, "/apps")
-	entries, err := db.ListAudit(t.Context(), s.pool, db.AuditFilter{})
+	entries, err := db.ListAudit(t.Context(), s.pool, "", platform.Everything(), db.AuditFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}

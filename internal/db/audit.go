@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"time"
+
+	"changeover/internal/platform"
 )
 
 // What came of an audited request.
@@ -23,12 +25,14 @@ type AuditEntry struct {
 	Outcome string
 	Detail  string
 	IP      string
+	AppIDs  []int64 // apps that it concerned: who has a role on one of them sees it
 }
 
 // AddAudit keeps an entry; its ID and At are set by the control database.
 func AddAudit(ctx context.Context, q Querier, e AuditEntry) error {
-	_, err := exec(ctx, q, `insert into audit (actor, action, subject, outcome, detail, ip) values ($1, $2, $3, $4, left($5, 2000), $6)`,
-		e.Actor, e.Action, e.Subject, e.Outcome, e.Detail, e.IP)
+	_, err := exec(ctx, q, `insert into audit (actor, action, subject, outcome, detail, ip, app_ids)
+		values ($1, $2, $3, $4, left($5, 2000), $6, coalesce($7, '{}'::bigint[]))`,
+		e.Actor, e.Action, e.Subject, e.Outcome, e.Detail, e.IP, e.AppIDs)
 	return err
 }
 
@@ -42,12 +46,15 @@ type AuditFilter struct {
 	Limit    int    // 0: 100
 }
 
-// ListAudit is the entries, newest first. Ask for one more than a page to know
-// whether there is another.
-func ListAudit(ctx context.Context, q Querier, f AuditFilter) ([]AuditEntry, error) {
-	return many[AuditEntry](ctx, q, `select id, at, actor, action, subject, outcome, detail, ip from audit
+// ListAudit is the entries that a reader may see, newest first: an administrator
+// all of them, others their own and those of the apps on which they have a role
+// now. Ask for one more than a page to know whether there is another.
+func ListAudit(ctx context.Context, q Querier, reader string, access platform.Access, f AuditFilter) ([]AuditEntry, error) {
+	all, apps := sight(access)
+	return many[AuditEntry](ctx, q, `select id, at, actor, action, subject, outcome, detail, ip, app_ids from audit
 		where ($1 = '' or actor = $1) and ($2 = '' or subject = $2) and ($3 = '' or outcome = $3)
 			and ($4 = '' or actor ilike $4 or action ilike $4 or subject ilike $4 or detail ilike $4)
 			and ($5::bigint = 0 or id < $5)
-		order by id desc limit $6`, f.Actor, f.Subject, f.Outcome, likePart(f.Text), f.BeforeID, limitOr(f.Limit, 100))
+			and ($7 or app_ids && $8 or (actor = $9 and $9 <> ''))
+		order by id desc limit $6`, f.Actor, f.Subject, f.Outcome, likePart(f.Text), f.BeforeID, limitOr(f.Limit, 100), all, apps, reader)
 }

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"changeover/internal/db"
@@ -117,12 +118,36 @@ func TestAudit(t *testing.T) {
 		{db.AuditFilter{Subject: "app-3"}, 1}, {db.AuditFilter{Text: "SIGN"}, 1}, {db.AuditFilter{Text: "100%"}, 1},
 		{db.AuditFilter{Text: "%"}, 1}, {db.AuditFilter{Limit: 4}, 4},
 	} {
-		if got := must(db.ListAudit(ctx, pool, c.f))(t); len(got) != c.want {
+		if got := must(db.ListAudit(ctx, pool, "", platform.Everything(), c.f))(t); len(got) != c.want {
 			t.Errorf("%+v gives %d, want %d", c.f, len(got), c.want)
 		}
 	}
-	page := must(db.ListAudit(ctx, pool, db.AuditFilter{Limit: 4}))(t)
-	rest := must(db.ListAudit(ctx, pool, db.AuditFilter{BeforeID: page[3].ID}))(t)
+	noError(t, db.AddAudit(ctx, pool, db.AuditEntry{Actor: "cook", Action: "fence", Subject: "sushi", Outcome: db.AuditDone, AppIDs: []int64{7, 8}}))
+	sees := func(apps ...int64) platform.Access {
+		access := platform.Access{Apps: map[int64]platform.Role{}}
+		for _, id := range apps {
+			access.Apps[id] = platform.RoleView
+		}
+		return access
+	}
+	for _, c := range []struct {
+		reader string
+		access platform.Access
+		want   int
+	}{
+		{"", platform.Access{}, 0}, {"waiter", platform.Access{}, 1}, {"waiter", sees(8), 2}, {"waiter", sees(9), 1}, {"cook", sees(7), 1},
+	} {
+		if got := must(db.ListAudit(ctx, pool, c.reader, c.access, db.AuditFilter{}))(t); len(got) != c.want {
+			t.Errorf("%s with %+v sees %d, want %d", c.reader, c.access, len(got), c.want)
+		}
+	}
+	for _, attempt := range []string{"update audit set actor = 'nobody'", "delete from audit where id = 1", "delete from audit where false", "truncate audit"} {
+		if _, err := pool.Exec(ctx, attempt); err == nil || !strings.Contains(err.Error(), "the audit only grows") {
+			t.Errorf("%s: %v", attempt, err)
+		}
+	}
+	page := must(db.ListAudit(ctx, pool, "", platform.Everything(), db.AuditFilter{Limit: 4, BeforeID: 7}))(t)
+	rest := must(db.ListAudit(ctx, pool, "", platform.Everything(), db.AuditFilter{BeforeID: page[3].ID}))(t)
 	if page[0].Actor != "waiter" || len(rest) != 2 || rest[1].Subject != "app-0" || rest[1].IP != "127.0.0.1" || rest[1].At.IsZero() {
 		t.Errorf("pages %+v and %+v", page, rest)
 	}
