@@ -177,5 +177,5 @@ func lagSummary(all []component.LagSeries) string {
 	case worst <= platform.CaughtUpCommits:
 		return fmt.Sprintf("Never more than %s behind.", plural(int(worst), "commit"))
 	}
-	return fmt.Sprintf("%s was up to %d commits behind; %d counts as caught up.", label, worst, platform.CaughtUpCommits)
+	return fmt.Sprintf("%s was up to %s commits behind; %d counts as caught up.", label, component.Number(worst), platform.CaughtUpCommits)
 }

@@ -254,3 +254,12 @@ func planVersion(n TopologyNode) string {
 }
 
 func fencedTone(n TopologyNode) bool { return n.Status.Word == "Fenced" }
+
+// zoneTitle heads the panel of a zone; a database that is being created has
+// none yet.
+func zoneTitle(name string) string {
+	if name == "" {
+		return "Zone not chosen yet"
+	}
+	return "Zone " + name
+}
