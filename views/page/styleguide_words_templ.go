@@ -269,7 +269,7 @@ func guideButtons() templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = component.Segmented("Unit", []component.Segment{{Text: "Commits", Selected: true, URL: "#"}, {Text: "Bytes", URL: "#"}, {Text: "Seconds", URL: "#"}}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = component.Segmented("Unit of the example", []component.Segment{{Text: "Commits", Selected: true, URL: "#"}, {Text: "Bytes", URL: "#"}, {Text: "Seconds", URL: "#"}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
