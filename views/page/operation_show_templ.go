@@ -940,7 +940,8 @@ func hasUsual(t component.Timeline) bool {
 }
 
 // OperationSide is the live region "operation-side": where things stand, who
-// is connected, what does not move, attempts and facts.
+// is connected, what does not move, attempts and facts. Parts come and go; by
+// their ids the others stay the same elements, and keep the focus.
 func OperationSide(v OperationShowView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -967,7 +968,7 @@ func OperationSide(v OperationShowView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if v.Standing != nil {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 73, "<section><h3 class=\"side-title\">Where things stand</h3>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 73, "<section id=\"side-standing\"><h3 class=\"side-title\">Where things stand</h3>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -981,14 +982,14 @@ func OperationSide(v OperationShowView) templ.Component {
 			}
 		}
 		if len(v.Connected) > 0 && v.State.Open() {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<section class=\"no-print\"><h3 class=\"side-title ruled\">Still connected <span class=\"num faint\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<section id=\"side-connected\" class=\"no-print\"><h3 class=\"side-title ruled\">Still connected <span class=\"num faint\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var33 string
 			templ_7745c5c3_Var33, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(v.ConnectedTotal))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `page/operation_show.templ`, Line: 296, Col: 105}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `page/operation_show.templ`, Line: 297, Col: 105}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var33))
 			if templ_7745c5c3_Err != nil {
@@ -1008,7 +1009,7 @@ func OperationSide(v OperationShowView) templ.Component {
 			}
 		}
 		if len(v.NotMoving) > 0 && v.State.Open() {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 78, "<section><h3 class=\"side-title\">Does not move by itself</h3><ul class=\"plain-list top-line\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 78, "<section id=\"side-not-moving\"><h3 class=\"side-title\">Does not move by itself</h3><ul class=\"plain-list top-line\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1032,7 +1033,7 @@ func OperationSide(v OperationShowView) templ.Component {
 			}
 		}
 		if len(v.Attempts) > 1 || (v.Verdict != nil && len(v.Attempts) > 0) {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 82, "<section><h3 class=\"side-title\">Attempts</h3><table><thead><tr><th scope=\"col\">Started</th><th scope=\"col\">Ended</th><th scope=\"col\" class=\"n\">Writes refused</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 82, "<section id=\"side-attempts\"><h3 class=\"side-title\">Attempts</h3><table><thead><tr><th scope=\"col\">Started</th><th scope=\"col\">Ended</th><th scope=\"col\" class=\"n\">Writes refused</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1072,7 +1073,7 @@ func OperationSide(v OperationShowView) templ.Component {
 			}
 		}
 		if len(v.Facts) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 88, "<section><h3 class=\"side-title\">Facts</h3>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 88, "<section id=\"side-facts\"><h3 class=\"side-title\">Facts</h3>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
