@@ -126,7 +126,7 @@ func (s store) save(ctx context.Context, operationID, epoch int64, c workflow.Ch
 				return err
 			}
 		}
-		return db.UpdateOperation(ctx, tx, op, db.OperationChange{State: c.State, Reason: c.Reason, NoReturnAt: c.NoReturnAt, NeedsPerson: c.NeedsPerson})
+		return db.UpdateOperation(ctx, tx, op, db.OperationChange{State: c.State, Reason: c.Reason, NoReturnAt: c.NoReturnAt, NeedsPerson: c.NeedsPerson, UndoTo: c.UndoTo})
 	}))
 }
 

@@ -91,7 +91,7 @@ func (m *memory) Save(ctx context.Context, _, epoch int64, c workflow.Changes) e
 		m.history = append(m.history, fmt.Sprintf("%s=%s", step.Name, s.State))
 	}
 	if c.State != "" {
-		m.op.State = c.State
+		m.op.State, m.op.UndoTo = c.State, c.UndoTo
 		m.history = append(m.history, "operation="+string(c.State))
 	}
 	if c.Reason != nil {

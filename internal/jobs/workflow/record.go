@@ -70,6 +70,15 @@ func (r *recorder) detail(position int, detail string) {
 	r.note(position, func(s *platform.OperationStep) { s.Detail = detail })
 }
 
+// forget makes the steps from position on as if they had never begun.
+func (r *recorder) forget(position int) {
+	for i := position; i < len(r.steps); i++ {
+		r.note(i, func(s *platform.OperationStep) {
+			s.State, s.Detail, s.StartedAt, s.FinishedAt = platform.StepPending, "", nil, nil
+		})
+	}
+}
+
 // save writes everything noted so far together with changes.
 func (r *recorder) save(ctx context.Context, changes Changes) error {
 	r.saving.Lock()

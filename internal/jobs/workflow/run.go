@@ -83,6 +83,9 @@ type Procedure[S any] struct {
 	Close func(S)
 	// Ended runs in the transaction that ends the operation.
 	Ended func(S, context.Context, pgx.Tx, platform.OperationState) error
+	// BeginsAgain runs in the transaction that lets the operation go on from its
+	// Again step, after the rest was taken back for the reason.
+	BeginsAgain func(S, context.Context, pgx.Tx, string) error
 	// IsOvertaken tells the engine's errors that mean ErrOvertaken.
 	IsOvertaken func(error) bool
 }
@@ -150,21 +153,21 @@ type run[S any] struct {
 
 func (r *run[S]) run(ctx context.Context) error {
 	if r.a.Operation.State == platform.OperationUndoing {
-		return r.undo(ctx, r.a.Operation.Reason)
+		return r.undo(ctx, r.a.Operation.Reason, r.a.Operation.UndoTo)
 	}
 	failure, err := r.forward(ctx)
 	if err != nil {
 		return err
 	}
-	if failure != "" {
-		return r.undo(ctx, failure)
+	if failure != nil {
+		return r.undo(ctx, failure.reason, r.backTo(failure))
 	}
 	return r.finish(ctx, platform.OperationCompleted, "")
 }
 
-// forward runs the steps that are left. A failure is why everything must be put
-// back; an error ends this run only.
-func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
+// forward runs the steps that are left. A failure is why they must be put back;
+// an error ends this run only.
+func (r *run[S]) forward(ctx context.Context) (*failure, error) {
 	noReturn := r.a.Operation.NoReturnAt != nil
 	for i := range r.p.Steps {
 		step := &r.p.Steps[i]
@@ -180,7 +183,7 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 		if who := r.a.cancelledBy(); who != "" && !noReturn {
 			// Also before the first step: what the operation's start has made is
 			// the first step's to take back.
-			return "Cancelled by " + who + ".", nil
+			return cancelledBy(who), nil
 		}
 		switch {
 		case step.NoReturn && !noReturn:
@@ -193,7 +196,7 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 			}
 			if err != nil {
 				// Nothing irreversible was asked for yet: the writes go on where they were.
-				return "", r.letGo(ctx, i, err)
+				return nil, r.letGo(ctx, i, err)
 			}
 			noReturn = true
 		case first || !step.Downtime:
@@ -202,7 +205,7 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 				return r.cancelled(ctx), nil
 			}
 			if err != nil {
-				return "", err
+				return nil, err
 			}
 		}
 		stepCtx, cancel := r.bound(ctx, i, noReturn)
@@ -213,9 +216,9 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 		failure, err := r.do(stepCtx, i, noReturn)
 		stopWatch()
 		cancel()
-		if err != nil || failure != "" {
+		if err != nil || failure != nil {
 			if err != nil && step.Downtime && !noReturn && !isKill(err) && !errors.Is(err, ErrOvertaken) {
-				return "", r.letGo(ctx, i, err)
+				return nil, r.letGo(ctx, i, err)
 			}
 			return failure, err
 		}
@@ -223,11 +226,11 @@ func (r *run[S]) forward(ctx context.Context) (failure string, err error) {
 		last := i+1 == len(r.p.Steps) || !r.p.Steps[i+1].Downtime
 		if !step.Downtime || last {
 			if err := r.a.recorder.save(ctx, Changes{}); err != nil {
-				return "", err
+				return nil, err
 			}
 		}
 	}
-	return "", nil
+	return nil, nil
 }
 
 // bound gives a step its deadline. A stretch of downtime has one, counted from
@@ -253,24 +256,24 @@ var errDeadline = errors.New("deadline")
 
 // do runs one step until it is done. Before the point of no return it gives up
 // after a deadline, an Abort, a cancel or too many errors; after it, never.
-func (r *run[S]) do(ctx context.Context, i int, noReturn bool) (failure string, err error) {
+func (r *run[S]) do(ctx context.Context, i int, noReturn bool) (*failure, error) {
 	step := &r.p.Steps[i]
 	lost := r.loseWith(ctx, step.Downtime)
 	defer lost.stop()
 	ctx = lost.ctx
 	for tries := 1; ; tries++ {
 		if err := r.hook("before", "do", step.Name); err != nil {
-			return "", &killError{err}
+			return nil, &killError{err}
 		}
 		err := step.Do(r.state, ctx)
 		if hookErr := r.hook("after", "do", step.Name); hookErr != nil {
-			return "", &killError{hookErr}
+			return nil, &killError{hookErr}
 		}
 		if err == nil {
-			return "", nil
+			return nil, nil
 		}
 		if errors.Is(err, ErrOvertaken) || (r.p.IsOvertaken != nil && r.p.IsOvertaken(err)) {
-			return "", fmt.Errorf("%w: %w", ErrOvertaken, err)
+			return nil, fmt.Errorf("%w: %w", ErrOvertaken, err)
 		}
 		pause := time.Duration(min(tries, 10)) * 500 * time.Millisecond
 		var wait *waitError
@@ -279,16 +282,16 @@ func (r *run[S]) do(ctx context.Context, i int, noReturn bool) (failure string, 
 		case errors.Is(context.Cause(ctx), errDeadline):
 			return r.fail(i, fmt.Sprintf("The deadline of %s passed: %s.", r.deadline(i), trimEnd(err))), nil
 		case ctx.Err() != nil:
-			return "", context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		case errors.As(err, &wait):
 			tries, pause = 0, wait.after
 			r.a.recorder.detail(i, wait.reason)
 			if !step.Downtime {
 				if err := r.a.recorder.save(ctx, Changes{}); err != nil {
-					return "", err
+					return nil, err
 				}
 				if pause >= snoozeFrom {
-					return "", &Snooze{pause}
+					return nil, &Snooze{pause}
 				}
 			}
 		case noReturn:
@@ -297,14 +300,16 @@ func (r *run[S]) do(ctx context.Context, i int, noReturn bool) (failure string, 
 			r.a.recorder.detail(i, err.Error())
 			needs, reason := tries >= 3, err.Error()
 			if err := r.a.recorder.save(ctx, Changes{NeedsPerson: &needs, Reason: &reason}); errors.Is(err, ErrOvertaken) {
-				return "", err
+				return nil, err
 			}
 		case errors.As(err, &abort):
-			return r.fail(i, abort.reason), nil
+			f := r.fail(i, abort.reason)
+			f.all = abort.all
+			return f, nil
 		case step.Downtime && lost.isLost():
 			// The control database went away while writes are refused: no more
 			// tries, they are let through again.
-			return "", err
+			return nil, err
 		case tries >= 5 || isSentence(err):
 			return r.fail(i, err.Error()), nil
 		default:
@@ -312,7 +317,7 @@ func (r *run[S]) do(ctx context.Context, i int, noReturn bool) (failure string, 
 			r.a.recorder.detail(i, err.Error())
 			if !step.Downtime {
 				if err := r.a.recorder.save(ctx, Changes{}); err != nil {
-					return "", err
+					return nil, err
 				}
 			}
 		}
@@ -320,40 +325,12 @@ func (r *run[S]) do(ctx context.Context, i int, noReturn bool) (failure string, 
 			if errors.Is(context.Cause(ctx), errDeadline) {
 				return r.fail(i, fmt.Sprintf("The deadline of %s passed: %s.", r.deadline(i), trimEnd(err))), nil
 			}
-			return "", context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 		if who := r.a.cancelledBy(); who != "" && !noReturn {
-			return "Cancelled by " + who + ".", nil
+			return cancelledBy(who), nil
 		}
 	}
-}
-
-// fail marks the step as the one that failed.
-func (r *run[S]) fail(i int, reason string) string {
-	r.a.recorder.end(i, platform.StepFailed, reason)
-	return reason
-}
-
-func (r *run[S]) deadline(i int) time.Duration {
-	for i > 0 && r.p.Steps[i].Downtime && r.p.Steps[i-1].Downtime {
-		i--
-	}
-	return r.p.Steps[i].Deadline
-}
-
-// isSentence is whether err was written for a person and repeats itself: such an
-// answer does not change by asking again.
-func isSentence(err error) bool {
-	kind := platform.KindOf(err)
-	return kind == platform.KindInvalid || kind == platform.KindConflict || kind == platform.KindForbidden || kind == platform.KindNotFound
-}
-
-func trimEnd(err error) string {
-	s := err.Error()
-	for len(s) > 0 && s[len(s)-1] == '.' {
-		s = s[:len(s)-1]
-	}
-	return s
 }
 
 func (r *run[S]) pause(ctx context.Context, d time.Duration) bool {

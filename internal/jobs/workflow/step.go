@@ -28,7 +28,12 @@ type Step[S any] struct {
 	// NoReturn marks the step before which the point of no return is recorded
 	// durably. From there the operation only goes forward.
 	NoReturn bool
-	Do       func(S, context.Context) error
+	// Again marks the step from which the operation begins again when a later one
+	// fails before the point of no return: what came after it is taken back in
+	// reverse, as far as this step, and what came before it stays. A cancel and
+	// AbortAll still take everything back.
+	Again bool
+	Do    func(S, context.Context) error
 	// Undo takes Do's effect back, also one that was only half made. Nil where
 	// there is nothing to take back.
 	Undo func(S, context.Context) error
@@ -38,6 +43,7 @@ type Step[S any] struct {
 type Info struct {
 	Name, Title        string
 	Downtime, NoReturn bool
+	Again              bool // the operation begins again here after a failure further on
 	Deadline           time.Duration
 }
 
@@ -45,7 +51,7 @@ type Info struct {
 func Infos[S any](steps []Step[S]) []Info {
 	infos := make([]Info, len(steps))
 	for i, s := range steps {
-		infos[i] = Info{Name: s.Name, Title: s.Title, Downtime: s.Downtime, NoReturn: s.NoReturn, Deadline: s.Deadline}
+		infos[i] = Info{Name: s.Name, Title: s.Title, Downtime: s.Downtime, NoReturn: s.NoReturn, Again: s.Again, Deadline: s.Deadline}
 	}
 	return infos
 }
@@ -63,12 +69,23 @@ func Wait(d time.Duration, format string, args ...any) error {
 	return &waitError{d, fmt.Sprintf(format, args...)}
 }
 
-type abortError struct{ reason string }
+type abortError struct {
+	reason string
+	all    bool
+}
 
 func (a *abortError) Error() string { return a.reason }
 
 // Abort says that the step cannot succeed by being tried again: undo.
-func Abort(format string, args ...any) error { return &abortError{fmt.Sprintf(format, args...)} }
+func Abort(format string, args ...any) error {
+	return &abortError{reason: fmt.Sprintf(format, args...)}
+}
+
+// AbortAll is Abort where beginning again cannot help either: everything is
+// taken back, whatever step is marked with Again.
+func AbortAll(format string, args ...any) error {
+	return &abortError{reason: fmt.Sprintf(format, args...), all: true}
+}
 
 type keptError struct{ detail string }
 

@@ -52,6 +52,9 @@ type Changes struct {
 	NoReturnAt *time.Time
 	// NeedsPerson replaces the flag when not nil.
 	NeedsPerson *bool
+	// UndoTo goes with State: the step as far as which everything is taken back
+	// before the operation begins again there. A State without it clears it.
+	UndoTo *int
 	// Then runs in the same transaction: what must be true together with it.
 	Then func(context.Context, pgx.Tx) error
 }

@@ -26,10 +26,10 @@ func (r *run[S]) stretch(ctx context.Context, i int, certain bool) (context.Cont
 }
 
 // cancelled is the reason of an operation whose cancel came just in time.
-func (r *run[S]) cancelled(ctx context.Context) string {
+func (r *run[S]) cancelled(ctx context.Context) *failure {
 	who := r.a.cancelledBy()
 	if who == "" {
 		who, _ = r.a.store.CancelRequested(ctx, r.a.Operation.ID) // unknown, it is still a cancel
 	}
-	return "Cancelled by " + who + "."
+	return cancelledBy(who)
 }

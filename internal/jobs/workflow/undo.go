@@ -6,18 +6,25 @@ import (
 	"time"
 
 	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // undo takes the steps back in reverse, for as long as it needs: an undo that
-// fails is tried again. The first thing recorded is that it undoes, so that no
-// later attempt goes forward again.
-func (r *run[S]) undo(ctx context.Context, reason string) error {
+// fails is tried again. The first thing recorded is that it undoes, and how far,
+// so that no later attempt goes forward before that is done. With to, the steps
+// after that one are taken back, and the operation begins again there.
+func (r *run[S]) undo(ctx context.Context, reason string, to *int) error {
 	r.a.reason = reason
-	if err := r.a.recorder.save(ctx, Changes{State: platform.OperationUndoing, Reason: &reason}); err != nil {
+	if err := r.a.recorder.save(ctx, Changes{State: platform.OperationUndoing, Reason: &reason, UndoTo: to}); err != nil {
 		// Also when this cannot be recorded, no write may stay refused.
 		return r.letGo(ctx, r.a.position, err)
 	}
-	for i := len(r.p.Steps) - 1; i >= 0; i-- {
+	last := 0
+	if to != nil {
+		last = *to + 1
+	}
+	for i := len(r.p.Steps) - 1; i >= last; i-- {
 		state := r.a.recorder.state(i).State
 		if state == platform.StepPending || state == platform.StepUndone || state == platform.StepKept {
 			continue
@@ -33,7 +40,40 @@ func (r *run[S]) undo(ctx context.Context, reason string) error {
 			return err
 		}
 	}
+	if to != nil {
+		return r.beginAgain(ctx, *to, reason)
+	}
 	return r.finish(ctx, platform.OperationUndone, reason)
+}
+
+// backTo is the step as far as which a failure takes everything back; nil for all.
+func (r *run[S]) backTo(f *failure) *int {
+	if f.all {
+		return nil
+	}
+	for i := r.a.position - 1; i >= 0; i-- {
+		if r.p.Steps[i].Again {
+			return &i
+		}
+	}
+	return nil
+}
+
+// beginAgain lets the operation go on from the step, as a new attempt: nothing
+// that this one had in its hands is true any more.
+func (r *run[S]) beginAgain(ctx context.Context, from int, reason string) error {
+	r.a.recorder.forget(from)
+	no, none := false, ""
+	err := r.a.recorder.save(ctx, Changes{State: platform.OperationRunning, Reason: &none, NeedsPerson: &no, Then: func(ctx context.Context, tx pgx.Tx) error {
+		if r.p.BeginsAgain == nil {
+			return nil
+		}
+		return r.p.BeginsAgain(r.state, ctx, tx, reason)
+	}})
+	if err != nil {
+		return err
+	}
+	return &Snooze{}
 }
 
 func (r *run[S]) undoStep(ctx context.Context, i int) error {
