@@ -49,6 +49,17 @@ func DatabaseURL(ctx context.Context, q Querier, s *Sealer, host string, databas
 	return d.url(s, host)
 }
 
+// ServerURL is how an app would reach the database on one of its servers,
+// whichever its config vars point to now.
+func ServerURL(ctx context.Context, q Querier, s *Sealer, host string, databaseID, serverID int64) (string, error) {
+	d, err := one[databaseSecret](ctx, q, noServer(), `select `+secretColumns+`
+		from databases d join servers v on v.id = $2 where d.id = $1 and v.destroyed_at is null`, databaseID, serverID)
+	if err != nil {
+		return "", err
+	}
+	return d.url(s, host)
+}
+
 // DatabasePassword is the password of the app's role, for its verifier.
 func DatabasePassword(ctx context.Context, q Querier, s *Sealer, databaseID int64) (string, error) {
 	type row struct {

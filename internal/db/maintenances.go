@@ -106,6 +106,17 @@ func ComingMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) ([]
 		order by m.state = 'running' desc, m.scheduled_at nulls last, m.id limit $5`, all, apps, f.AppID, f.DatabaseID, limitOr(f.Limit, 100))
 }
 
+// RunningMaintenanceOf is the name of a database of the app whose maintenance
+// runs now, other than except; empty for none. It holds the app's row until the
+// transaction ends, so that of two that begin at once the second sees the first.
+func RunningMaintenanceOf(ctx context.Context, tx pgx.Tx, appID, except int64) (name string, err error) {
+	if _, err := lockApp(ctx, tx, appID); err != nil {
+		return "", err
+	}
+	return value[string](ctx, tx, nil, `select coalesce(min(d.name), '') from maintenances m join databases d on d.id = m.database_id
+		where d.app_id = $1 and m.id <> $2 and m.state = 'running'`, appID, except)
+}
+
 // CountComingMaintenances is how many are open.
 func CountComingMaintenances(ctx context.Context, q Querier, f MaintenanceFilter) (int, error) {
 	all, apps := f.sight()
@@ -175,6 +186,20 @@ func CalendarFor(ctx context.Context, q Querier, d platform.Database, except int
 		from maintenances m join databases d on d.id = m.database_id
 		where d.app_id = $1 and m.id <> $2 and m.scheduled_at is not null and `+openMaintenance, d.AppID, except)
 	return c, err
+}
+
+// SleepingOperations are those that wait long, in a job that is scheduled, and
+// have something to do by now: their maintenance is due or a day away, or
+// somebody has cancelled them. space is the lock space of runners.
+func SleepingOperations(ctx context.Context, q Querier, now time.Time, space int32) ([]int64, error) {
+	return value[[]int64](ctx, q, nil, `
+		select coalesce(array_agg(o.id order by o.id), '{}') from operations o left join maintenances m on m.operation_id = o.id
+		where o.state in ('running', 'undoing')
+			and (o.cancel_requested_by <> '' or m.state in ('ready', 'scheduled') and (m.at_once or m.scheduled_at <= $1
+				or m.scheduled_at - interval '24 hours' <= $1 and m.told_tomorrow_for is distinct from m.scheduled_at))
+			and exists (select from river_job r where r.kind = 'operation' and (r.args ->> 'operation_id')::bigint = o.id and r.state = 'scheduled')
+			and not exists (select from pg_locks l where l.locktype = 'advisory' and l.classid = $2::oid and l.objid = o.id::oid
+				and l.database = (select oid from pg_database where datname = current_database()))`, now, uint32(space))
 }
 
 func noMaintenance() error {

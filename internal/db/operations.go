@@ -165,6 +165,15 @@ func LockEpoch(ctx context.Context, tx pgx.Tx, operationID, epoch int64) (platfo
 	return op, err
 }
 
+// LockOperation is OperationByID that holds the row until the transaction ends.
+func LockOperation(ctx context.Context, tx pgx.Tx, id int64) (platform.Operation, error) {
+	op, err := oneOperation(ctx, tx, `select `+operationColumns+` from operations o where o.id = $1 for update`, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return op, platform.NotFound("There is no operation %d.", id)
+	}
+	return op, err
+}
+
 // OperationChange is what changes in an operation's row; nil and empty fields stay.
 type OperationChange struct {
 	State       platform.OperationState

@@ -28,6 +28,9 @@ var createFollower = []workflow.Step[*followerMaker]{
 type followerMaker struct {
 	*databaseMaker
 	leader place
+	// replaces is set where it is made in order to take the place of another
+	// server of the same database; nil for a new database.
+	replaces *db.Replacement
 	// firstCommits is how far behind the follower was when first seen, for the page.
 	firstCommits int64
 }
@@ -107,7 +110,7 @@ func (j *Jobs) zoneAwayFrom(taken string) string {
 
 func (m *followerMaker) copyLeader(ctx context.Context) error {
 	if m.isMade() {
-		m.Detail("%s was made already", m.it.Database.Name)
+		m.Detail("%s was made already", m.it.name())
 		return nil
 	}
 	if err := m.j.revive(ctx, m.Epoch, m.leader); err != nil {
@@ -125,12 +128,14 @@ func (m *followerMaker) copyLeader(ctx context.Context) error {
 		m.Detail("%s copied", platform.Bytes(progress.CopiedBytes))
 		return nil
 	case progress.Running:
-		if err := db.SetCopyProgress(ctx, m.j.Pool, m.it.Database.ID, progress.CopiedBytes, progress.TotalBytes); err != nil {
-			return err
+		if m.replaces == nil { // the row is the database's, and so of the server that is it now
+			if err := db.SetCopyProgress(ctx, m.j.Pool, m.it.Database.ID, progress.CopiedBytes, progress.TotalBytes); err != nil {
+				return err
+			}
 		}
 		return workflow.Wait(300*time.Millisecond, "%s of %s", platform.Bytes(progress.CopiedBytes), platform.Bytes(progress.TotalBytes))
 	case progress.Failure != "":
-		return workflow.Abort("The copy of %s ended early: %s", m.leader.Database.Name, progress.Failure)
+		return workflow.Abort("The copy of %s ended early: %s", m.leader.name(), progress.Failure)
 	}
 	return fmt.Errorf("the copy is not running and has not said why")
 }
@@ -165,9 +170,19 @@ func (m *followerMaker) attach(ctx context.Context) error {
 	return m.attachAs(ctx, false)
 }
 
-// waitUntilCaughtUp waits for at most 200 commits behind, and for the follower
-// to stream: a server that has stopped streaming can look near for a while.
+// waitUntilCaughtUp makes the follower readable once it has caught up.
 func (m *followerMaker) waitUntilCaughtUp(ctx context.Context) error {
+	if err := m.caughtUp(ctx); err != nil {
+		return err
+	}
+	return m.InTx(ctx, func(tx pgx.Tx) error {
+		return db.SetDatabaseReadable(ctx, tx, m.it.Database.ID)
+	})
+}
+
+// caughtUp waits for at most 200 commits behind, and for the follower to stream:
+// a server that has stopped streaming can look near for a while.
+func (m *followerMaker) caughtUp(ctx context.Context) error {
 	gap, err := m.gap(ctx)
 	if err != nil {
 		return err
@@ -180,9 +195,7 @@ func (m *followerMaker) waitUntilCaughtUp(ctx context.Context) error {
 		return workflow.Wait(300*time.Millisecond, "%d commits, %s behind; %d is near enough", gap.commits, platform.Bytes(gap.bytes), platform.CaughtUpCommits)
 	}
 	m.Detail("From %d to %d commits behind; %d is near enough", m.firstCommits, gap.commits, platform.CaughtUpCommits)
-	return m.InTx(ctx, func(tx pgx.Tx) error {
-		return db.SetDatabaseReadable(ctx, tx, m.it.Database.ID)
-	})
+	return nil
 }
 
 type gap struct {

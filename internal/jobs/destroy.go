@@ -35,8 +35,12 @@ func (d *destroyer) detach(ctx context.Context) error {
 		if err := db.SetDatabaseState(ctx, tx, d.it.Database.ID, platform.DatabaseDestroying); err != nil {
 			return err
 		}
-		if d.it.exists() && !d.it.Server.Shared {
-			if err := db.SetServerState(ctx, tx, d.it.Server.ID, platform.ServerStopped); err != nil {
+		servers, err := db.ServersOf(ctx, tx, d.it.Database.ID)
+		if err != nil {
+			return err
+		}
+		for _, s := range servers {
+			if err := db.SetServerState(ctx, tx, s.ID, platform.ServerStopped); err != nil {
 				return err
 			}
 		}
@@ -52,8 +56,18 @@ func (d *destroyer) removeServer(ctx context.Context) error {
 		d.Detail("Its database and its role are dropped; the shared cluster goes on")
 		return d.j.Engine.DropDatabase(ctx, d.Epoch, d.it.Server, d.it.Database.DatabaseName, d.it.Database.RoleName)
 	}
-	if err := d.j.Engine.Destroy(ctx, d.Epoch, d.it.Server); err != nil {
+	servers, err := db.ServersOf(ctx, d.j.Pool, d.it.Database.ID)
+	if err != nil {
 		return err
+	}
+	for _, s := range servers { // one that is kept for switching back, too
+		server, err := d.j.engineServer(s)
+		if err != nil {
+			return err
+		}
+		if err := d.j.Engine.Destroy(ctx, d.Epoch, server); err != nil {
+			return err
+		}
 	}
 	d.Detail("Port %d is free again", d.it.Server.Port)
 	return nil

@@ -8,7 +8,6 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
-	"changeover/internal/platform/engine"
 	"changeover/internal/platform/postgres"
 
 	"github.com/jackc/pgx/v5"
@@ -41,19 +40,10 @@ func followerChangeover(deadline time.Duration) []workflow.Step[*changeover] {
 	}
 }
 
-// changeover is the state of one attempt. Facts that a later step needs are in
-// the control database; what is here can be had again.
+// changeover is the state of one attempt.
 type changeover struct {
-	*followerMaker // the follower, and how it is made where it is new
-	old            place
-	facts          db.Changeover
-	app            platform.App
-
-	leaderConn *pgx.Conn // both opened before the outage, so that they cost nothing inside
-	candidate  *pgx.Conn
-	proof      engine.Proof // pg_controldata's word on the old leader, under way since the stop
-	probe      *postgres.Probe
-	seen       postgres.Outage // what the probe saw, once it has stopped
+	*switcher
+	app platform.App
 }
 
 func (j *Jobs) newChangeover(ctx context.Context, a *workflow.Attempt) (*changeover, error) {
@@ -77,18 +67,9 @@ func (j *Jobs) newChangeover(ctx context.Context, a *workflow.Attempt) (*changeo
 		return nil, err
 	}
 	maker := &followerMaker{databaseMaker: &databaseMaker{a, j, it}, leader: old}
-	return &changeover{followerMaker: maker, old: old, facts: facts, app: app}, nil
-}
-
-func (c *changeover) close() {
-	for _, conn := range []*pgx.Conn{c.leaderConn, c.candidate} {
-		if conn != nil {
-			closeSoon(conn)
-		}
-	}
-	if c.probe != nil {
-		c.probe.Stop()
-	}
+	c := &changeover{&switcher{followerMaker: maker, old: old, facts: facts}, app}
+	c.takeOver = c.swapRoles
+	return c, nil
 }
 
 func (c *changeover) check(ctx context.Context) error {
@@ -96,19 +77,7 @@ func (c *changeover) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fine, know := 0, 0
-	for _, check := range checks {
-		switch check.State {
-		case platform.CheckStop:
-			return workflow.Abort("%s: %s", check.Title, check.Detail)
-		case platform.CheckKnow:
-			know++
-		default:
-			fine++
-		}
-	}
-	c.Detail("%d fine, %d to know", fine, know)
-	return nil
+	return c.judge(checks)
 }
 
 // follower is the id of the follower once it runs, else nil.
@@ -233,18 +202,6 @@ func (c *changeover) startOldLeader(ctx context.Context) error {
 	})
 }
 
-func (c *changeover) refreshStatistics(ctx context.Context) error {
-	return c.j.withConn(ctx, c.it, func(conn *pgx.Conn) error {
-		if err := postgres.Analyze(ctx, conn, 10*time.Minute); err != nil {
-			// The app works without; it is told and not tried for ever.
-			c.Detail("ANALYZE did not finish: %v", err)
-			return nil
-		}
-		c.Detail("ANALYZE is done")
-		return nil
-	})
-}
-
 func (c *changeover) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	old, it := c.old.Database, c.it.Database
 	if state == platform.OperationUndone {
@@ -272,12 +229,24 @@ func (c *changeover) ended(ctx context.Context, tx pgx.Tx, state platform.Operat
 			it.Name, c.app.Name, it.Plan, outage, proof, old.Name))
 }
 
-// isFencedFor proves, without asking the old leader, that it cannot write: no
-// process of it lives, and it ended with the shutdown checkpoint that was noted.
-func (c *changeover) isFencedFor(ctx context.Context, shutdown platform.LSN) (bool, error) {
-	status, err := c.j.Engine.Status(ctx, c.old.Server)
-	if err != nil {
-		return false, err
+// swapRoles lets the follower take the leader's place in the control database.
+func (c *changeover) swapRoles(ctx context.Context, tx pgx.Tx) (release int, err error) {
+	if err := db.SetDatabaseUnfollowed(ctx, tx, c.it.Database.ID); err != nil {
+		return 0, err
 	}
-	return !status.Running && status.StandbySignal && status.Control.State == engine.ShutDown && status.Control.CheckpointLSN == shutdown, nil
+	if err := db.SetServerLeader(ctx, tx, c.it.Server.ID, nil); err != nil {
+		return 0, err
+	}
+	if err := db.SetDatabaseFenced(ctx, tx, c.old.Database.ID, true); err != nil {
+		return 0, err
+	}
+	if err := db.SetDatabaseReplacedBy(ctx, tx, c.old.Database.ID, &c.it.Database.ID); err != nil {
+		return 0, err
+	}
+	primary, ok, err := db.PrimaryAttachment(ctx, tx, c.app.ID)
+	if err != nil || !ok || primary.DatabaseID != c.old.Database.ID {
+		return 0, err // the old leader was not this app's DATABASE_URL: nothing to move
+	}
+	promoted, err := db.PromoteAttachment(ctx, tx, db.Promotion{AppID: c.app.ID, DatabaseID: c.it.Database.ID, Actor: c.Operation.RequestedBy, OperationID: &c.Operation.ID})
+	return promoted.Release.Number, err
 }

@@ -33,6 +33,8 @@ type house struct {
 	app     platform.App
 
 	deadline   time.Duration                 // of the switch; 30 s when zero
+	patience   time.Duration                 // with long transactions and followers; the program's when zero
+	clock      atomic.Int64                  // of the maintenances, in ns; the machine's while 0
 	wrap       func(jobs.Engine) jobs.Engine // puts something between the jobs and the engine
 	ownControl bool                          // the control database is a cluster of the house's own
 	durable    bool                          // the app's writers all wait for the disk: where a test kills a leader
@@ -73,6 +75,17 @@ func withOwnControl(h *house) { h.ownControl = true }
 
 func withoutRunner(h *house) { h.quiet = true }
 
+// now is the clock of the maintenances.
+func (h *house) now() time.Time {
+	if ns := h.clock.Load(); ns != 0 {
+		return time.Unix(0, ns).UTC()
+	}
+	return time.Now()
+}
+
+// setClock stops the clock of the maintenances at a time.
+func (h *house) setClock(t time.Time) { h.clock.Store(t.UnixNano()) }
+
 // open starts the jobs, as a start of the program does.
 func (h *house) open() {
 	h.t.Helper()
@@ -86,7 +99,7 @@ func (h *house) open() {
 			return (*hook)(when, what, step)
 		}
 		return nil
-	})
+	}, func(c *jobs.Config) { c.Now, c.SwitchPatience, c.FollowerPatience = h.now, h.patience, h.patience })
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -98,7 +111,7 @@ func (h *house) open() {
 	}
 }
 
-func newJobs(pool *pgxpool.Pool, engine jobs.Engine, sealer *db.Sealer, deadline time.Duration, hook workflow.Hook) (*jobs.Jobs, error) {
+func newJobs(pool *pgxpool.Pool, engine jobs.Engine, sealer *db.Sealer, deadline time.Duration, hook workflow.Hook, options ...func(*jobs.Config)) (*jobs.Jobs, error) {
 	catalogue, err := platform.ShippedCatalogue()
 	if err != nil {
 		return nil, err
@@ -107,8 +120,12 @@ func newJobs(pool *pgxpool.Pool, engine jobs.Engine, sealer *db.Sealer, deadline
 	if os.Getenv("CHANGEOVER_TEST_LOG") != "" {
 		level = slog.LevelDebug
 	}
-	return jobs.New(jobs.Config{Pool: pool, Engine: engine, Sealer: sealer, Catalogue: catalogue, SwitchDeadline: deadline, Hook: hook,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))})
+	config := jobs.Config{Pool: pool, Engine: engine, Sealer: sealer, Catalogue: catalogue, SwitchDeadline: deadline, Hook: hook,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
+	for _, option := range options {
+		option(&config)
+	}
+	return jobs.New(config)
 }
 
 func (h *house) close() {

@@ -38,6 +38,14 @@ type Config struct {
 	// Elect makes Start wait until no other process on the same control database
 	// holds the engine, and then also watch the servers.
 	Elect bool
+	// Now is the clock of the maintenances; time.Now when nil.
+	Now func() time.Time
+	// SwitchPatience is how long a maintenance waits for transactions that have
+	// been open long, before its switch rolls them back; 10 min when zero.
+	SwitchPatience time.Duration
+	// FollowerPatience is how long a follower may take to stream from the new
+	// server after a switch, before it is made anew; 2 min when zero.
+	FollowerPatience time.Duration
 	// Hook is called around every step; for tests that kill.
 	Hook workflow.Hook
 }
@@ -69,6 +77,15 @@ const restWithin = 15 * time.Second
 func New(c Config) (*Jobs, error) {
 	if c.SwitchDeadline == 0 {
 		c.SwitchDeadline = 30 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.SwitchPatience == 0 {
+		c.SwitchPatience = 10 * time.Minute
+	}
+	if c.FollowerPatience == 0 {
+		c.FollowerPatience = 2 * time.Minute
 	}
 	j := &Jobs{Config: c, store: store{c.Pool}}
 	j.procedures = j.allProcedures()

@@ -12,12 +12,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// place is a database together with the server that it is now.
+// place is a database together with a server of it: the one that it is now, or
+// one that is to take that one's place.
 type place struct {
 	Database platform.Database
 	Server   engine.Server        // ID 0 before one exists
 	State    platform.ServerState // of the server
 	Plan     platform.Plan
+	// Called is how sentences name it where the database's name could mean two servers.
+	Called string
+}
+
+// name is how sentences name the place.
+func (p place) name() string {
+	if p.Called != "" {
+		return p.Called
+	}
+	return p.Database.Name
 }
 
 func (p place) exists() bool { return p.Server.ID != 0 }
@@ -25,7 +36,10 @@ func (p place) exists() bool { return p.Server.ID != 0 }
 // slot is the replication slot through which the place's server streams from its leader.
 func (p place) slot() string { return slotName(p.Server.ID) }
 
-func slotName(serverID int64) string { return fmt.Sprintf("follower_%d", serverID) }
+// slotPrefix begins the name of every slot that a follower of ours streams through.
+const slotPrefix = "follower_"
+
+func slotName(serverID int64) string { return fmt.Sprintf("%s%d", slotPrefix, serverID) }
 
 // place reads a database and its server from the control database.
 func (j *Jobs) place(ctx context.Context, q db.Querier, databaseID int64) (place, error) {
@@ -41,7 +55,12 @@ func (j *Jobs) place(ctx context.Context, q db.Querier, databaseID int64) (place
 	if database.ServerID == nil {
 		return p, nil
 	}
-	server, err := db.ServerByID(ctx, q, *database.ServerID)
+	return j.on(ctx, q, p, *database.ServerID)
+}
+
+// on is the place on that server.
+func (j *Jobs) on(ctx context.Context, q db.Querier, p place, serverID int64) (place, error) {
+	server, err := db.ServerByID(ctx, q, serverID)
 	if err != nil {
 		return place{}, err
 	}
@@ -66,7 +85,7 @@ func (j *Jobs) engineServer(s platform.Server) (engine.Server, error) {
 func (j *Jobs) connect(ctx context.Context, p place) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, j.Engine.Admin(p.Server, p.Database.DatabaseName))
 	if err != nil {
-		return nil, fmt.Errorf("%s does not answer: %w", p.Database.Name, err)
+		return nil, fmt.Errorf("%s does not answer: %w", p.name(), err)
 	}
 	return conn, nil
 }
@@ -92,9 +111,9 @@ func (j *Jobs) withConn(ctx context.Context, p place, fn func(*pgx.Conn) error) 
 	return fn(conn)
 }
 
-// url is the place's database URL, password included.
+// url is the database's URL on the place's server, password included.
 func (j *Jobs) url(ctx context.Context, q db.Querier, p place) (string, error) {
-	return db.DatabaseURL(ctx, q, j.Sealer, j.Engine.Host(), p.Database.ID)
+	return db.ServerURL(ctx, q, j.Sealer, j.Engine.Host(), p.Database.ID, p.Server.ID)
 }
 
 // markServer writes the engine's fenced mark and what the engine is to make true.
@@ -113,8 +132,12 @@ func forgetDatabase(ctx context.Context, tx pgx.Tx, p place, actor string, opera
 	if err := db.StopBilling(ctx, tx, p.Database.ID); err != nil {
 		return err
 	}
-	if p.exists() && !p.Server.Shared {
-		if err := db.SetServerDestroyed(ctx, tx, p.Server.ID); err != nil {
+	servers, err := db.ServersOf(ctx, tx, p.Database.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range servers { // one that is kept for switching back, too
+		if err := db.SetServerDestroyed(ctx, tx, s.ID); err != nil {
 			return err
 		}
 	}
@@ -123,8 +146,14 @@ func forgetDatabase(ctx context.Context, tx pgx.Tx, p place, actor string, opera
 
 // procedureOf makes a procedure of its steps; all share how errors of the engine are read.
 func procedureOf[S any](kind platform.OperationKind, steps []workflow.Step[S], make func(context.Context, *workflow.Attempt) (S, error),
-	close func(S), ended func(S, context.Context, pgx.Tx, platform.OperationState) error) procedure {
+	close func(S), ended func(S, context.Context, pgx.Tx, platform.OperationState) error) *typedProcedure[S] {
 	return &typedProcedure[S]{workflow.Procedure[S]{Kind: kind, Steps: steps, New: make, Close: close, Ended: ended, IsOvertaken: isStale}}
+}
+
+// beginningAgain lets a procedure with an Again step say what is true when it does.
+func beginningAgain[S any](p *typedProcedure[S], again func(S, context.Context, pgx.Tx, string) error) *typedProcedure[S] {
+	p.BeginsAgain = again
+	return p
 }
 
 type typedProcedure[S any] struct{ workflow.Procedure[S] }

@@ -17,10 +17,17 @@ func (j *Jobs) Preflight(ctx context.Context, leaderID int64, followerID *int64,
 	if err != nil {
 		return nil, err
 	}
-	return j.preflight(ctx, leader, followerID, plan)
+	if followerID == nil {
+		return j.preflight(ctx, leader, nil, plan)
+	}
+	follower, err := j.place(ctx, j.Pool, *followerID)
+	if err != nil {
+		return nil, err
+	}
+	return j.preflight(ctx, leader, &follower, plan)
 }
 
-func (j *Jobs) preflight(ctx context.Context, leader place, followerID *int64, plan platform.Plan) (checks []platform.Check, err error) {
+func (j *Jobs) preflight(ctx context.Context, leader place, follower *place, plan platform.Plan) (checks []platform.Check, err error) {
 	if !leader.exists() {
 		return nil, platform.Conflict("%s has no server yet. Wait until it is available.", leader.Database.Name)
 	}
@@ -30,11 +37,7 @@ func (j *Jobs) preflight(ctx context.Context, leader place, followerID *int64, p
 	}
 	target := postgres.Target{Plan: plan, WALBytesPerSecond: reading.WALBytesPerS}
 	zone := j.zoneAwayFrom(leader.Server.Zone)
-	var follower place
-	if followerID != nil {
-		if follower, err = j.place(ctx, j.Pool, *followerID); err != nil {
-			return nil, err
-		}
+	if follower != nil {
 		zone = follower.Server.Zone
 		target.Slot = follower.slot()
 	}
@@ -42,11 +45,11 @@ func (j *Jobs) preflight(ctx context.Context, leader place, followerID *int64, p
 		return nil, err
 	}
 	err = j.withConn(ctx, leader, func(leaderConn *pgx.Conn) error {
-		if followerID == nil {
+		if follower == nil {
 			checks, err = postgres.Preflight(ctx, leaderConn, nil, target)
 			return err
 		}
-		return j.withConn(ctx, follower, func(followerConn *pgx.Conn) error {
+		return j.withConn(ctx, *follower, func(followerConn *pgx.Conn) error {
 			checks, err = postgres.Preflight(ctx, leaderConn, followerConn, target)
 			return err
 		})

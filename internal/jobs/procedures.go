@@ -22,6 +22,10 @@ func (j *Jobs) allProcedures() map[platform.OperationKind]procedure {
 		platform.FenceDatabase:      procedureOf(platform.FenceDatabase, fence, j.newFencer, nil, (*fencer).ended),
 		platform.UnfenceDatabase:    procedureOf(platform.UnfenceDatabase, unfence, j.newFencer, nil, (*fencer).ended),
 		platform.SeparateDatabase:   procedureOf(platform.SeparateDatabase, separate, j.newFencer, nil, (*fencer).ended),
+		platform.Upgrade:            beginningAgain(procedureOf(platform.Upgrade, upgrade(j.SwitchDeadline), j.newUpgrader, (*upgrader).close, (*upgrader).ended), (*upgrader).beginAgain),
+		platform.SwitchBack:         procedureOf(platform.SwitchBack, switchBack(j.SwitchDeadline), j.newUpgrader, (*upgrader).close, (*upgrader).ended),
+		platform.DestroyOldServer:   procedureOf(platform.DestroyOldServer, destroyOldServer, j.newOldServerDestroyer, nil, (*oldServerDestroyer).ended),
+		platform.RecreateFollower:   procedureOf(platform.RecreateFollower, recreateFollower, j.newRecreator, nil, (*recreator).ended),
 		platform.DestroyDatabase:    procedureOf(platform.DestroyDatabase, destroy, j.newDestroyer, nil, (*destroyer).ended),
 	}
 }

@@ -46,7 +46,7 @@ func (j *Jobs) reconcile(ctx context.Context) error {
 		}
 		j.Log.Info("an operation that nobody ran is run again", "operation", id)
 	}
-	return nil
+	return j.wakeDue(ctx)
 }
 
 // abandoned are the open operations without a runner and without a waiting job.

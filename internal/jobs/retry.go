@@ -11,7 +11,12 @@ import (
 
 // Cancel asks for an operation to be put back; Conflict after its point of no return.
 func (j *Jobs) Cancel(ctx context.Context, actor string, operationID int64) error {
-	return db.InTx(ctx, j.Pool, func(tx pgx.Tx) error { return db.RequestCancel(ctx, tx, operationID, actor) })
+	return db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
+		if err := db.RequestCancel(ctx, tx, operationID, actor); err != nil {
+			return err
+		}
+		return j.wake(ctx, tx, operationID) // it may wait long
+	})
 }
 
 // Retry runs a changeover that was put back again, from its failed step. Other

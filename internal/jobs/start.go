@@ -95,6 +95,10 @@ func (j *Jobs) newFollowerRow(ctx context.Context, tx pgx.Tx, leaderID, appID in
 	if err != nil {
 		return leader, err
 	}
+	// Not while another server is put in its place: a copy of the old one would be of no use.
+	if err := db.RefuseClaimed(ctx, tx, leaderID); err != nil {
+		return leader, err
+	}
 	leaderPlan, err := j.Catalogue.Plan(leader.Plan)
 	if err != nil {
 		return leader, err

@@ -14,9 +14,42 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// switcher is the planned switch from an old leader to a candidate that streams
+// from it, in the order of safety 2: what a changeover, an upgrade and a switch
+// back have in common. Facts that a later step needs are in the control
+// database; what is here can be had again.
+type switcher struct {
+	*followerMaker // the candidate, and how it is made where it is new
+	old            place
+	facts          db.Changeover
+	// slots are made on the candidate before, for the servers that follow it
+	// afterwards. In a changeover other followers do not move by themselves (spec 3b).
+	slots []string
+	// takeOver puts the candidate in the old leader's place in the control
+	// database, in the transaction given, and returns the release of the app.
+	takeOver func(context.Context, pgx.Tx) (release int, err error)
+
+	leaderConn *pgx.Conn // both opened before the outage, so that they cost nothing inside
+	candidate  *pgx.Conn
+	proof      engine.Proof // pg_controldata's word on the old leader, under way since the stop
+	probe      *postgres.Probe
+	seen       postgres.Outage // what the probe saw, once it has stopped
+}
+
+func (c *switcher) close() {
+	for _, conn := range []*pgx.Conn{c.leaderConn, c.candidate} {
+		if conn != nil {
+			closeSoon(conn)
+		}
+	}
+	if c.probe != nil {
+		c.probe.Stop()
+	}
+}
+
 // prepareSwitch does all that the outage would otherwise have to wait for, and
 // marks the old leader: from here on, whoever starts it starts it in recovery.
-func (c *changeover) prepareSwitch(ctx context.Context) error {
+func (c *switcher) prepareSwitch(ctx context.Context) error {
 	status, err := c.j.Engine.Status(ctx, c.old.Server)
 	if err != nil {
 		return err
@@ -32,12 +65,12 @@ func (c *changeover) prepareSwitch(ctx context.Context) error {
 	if err := c.markOldFenced(ctx); err != nil {
 		return err
 	}
-	c.Detail("Checkpoints done, %s marked as fenced", c.old.Database.Name)
+	c.Detail("Checkpoints done, %s marked as fenced", c.old.name())
 	return nil
 }
 
 // makeReady changes nothing that the app would notice.
-func (c *changeover) makeReady(ctx context.Context) error {
+func (c *switcher) makeReady(ctx context.Context) error {
 	candidate, err := c.candidateConn(ctx)
 	if err != nil {
 		return err
@@ -52,9 +85,7 @@ func (c *changeover) makeReady(ctx context.Context) error {
 	if facts.Connections > c.it.Plan.Connections {
 		return workflow.Abort("%d connections are in use and %s takes %d. Close %d of them, or choose a larger plan.", facts.Connections, c.it.Plan.Name, c.it.Plan.Connections, facts.Connections-c.it.Plan.Connections)
 	}
-	// Other followers of the old leader do not move by themselves in a changeover
-	// (spec 3b), so no slots are made for them.
-	if _, err := postgres.PrepareCandidate(ctx, c.leaderConn, candidate, postgres.Preparation{}); err != nil {
+	if _, err := postgres.PrepareCandidate(ctx, c.leaderConn, candidate, postgres.Preparation{Slots: c.slots}); err != nil {
 		return c.lost(err)
 	}
 	if err := c.j.Engine.PrepareStop(ctx, c.old.Server); err != nil {
@@ -65,7 +96,7 @@ func (c *changeover) makeReady(ctx context.Context) error {
 
 // markOldFenced sets both marks of safety 1.3: the engine's in the control
 // database, then the file. Either is enough.
-func (c *changeover) markOldFenced(ctx context.Context) error {
+func (c *switcher) markOldFenced(ctx context.Context) error {
 	if err := c.InTx(ctx, func(tx pgx.Tx) error {
 		return markServer(ctx, tx, c.old, true, platform.ServerStopped)
 	}); err != nil {
@@ -78,7 +109,7 @@ func (c *changeover) markOldFenced(ctx context.Context) error {
 // candidateConn is the admin connection to the candidate, kept open. A candidate
 // that crashed is started: it is claimed, so nobody else does, and after the
 // point of no return there is no way but on.
-func (c *changeover) candidateConn(ctx context.Context) (*pgx.Conn, error) {
+func (c *switcher) candidateConn(ctx context.Context) (*pgx.Conn, error) {
 	if c.candidate != nil && !c.candidate.IsClosed() {
 		return c.candidate, nil
 	}
@@ -91,7 +122,7 @@ func (c *changeover) candidateConn(ctx context.Context) (*pgx.Conn, error) {
 }
 
 // lost drops the kept connection after an error on it; the next try opens another.
-func (c *changeover) lost(err error) error {
+func (c *switcher) lost(err error) error {
 	if c.candidate != nil && err != nil {
 		closeSoon(c.candidate)
 		c.candidate = nil
@@ -101,20 +132,20 @@ func (c *changeover) lost(err error) error {
 
 // fenceWrites stops the old leader. It is fenced when its control file says
 // "shut down": the shutdown checkpoint is then the end of its timeline.
-func (c *changeover) fenceWrites(ctx context.Context) error {
+func (c *switcher) fenceWrites(ctx context.Context) error {
 	if err := c.markOldFencedAgain(ctx); err != nil {
 		return err
 	}
 	c.countEnded(ctx)
 	control, proof, err := c.j.Engine.StopForSwitch(ctx, c.Epoch, c.old.Server, c.it.slot())
 	if platform.KindOf(err) == platform.KindConflict {
-		return workflow.Abort("%s had crashed before it could be stopped, so the end of its WAL is not certain. It is started again; then retry the changeover.", c.old.Database.Name)
+		return workflow.Abort("%s had crashed before it could be stopped, so the end of its WAL is not certain. It is started again; then try again.", c.old.name())
 	}
 	if err != nil {
 		return err
 	}
 	if control.State != engine.ShutDown {
-		return workflow.Abort("%s did not end as a leader does (its control file says %q), so the end of its WAL is not certain", c.old.Database.Name, control.State)
+		return workflow.Abort("%s did not end as a leader does (its control file says %q), so the end of its WAL is not certain", c.old.name(), control.State)
 	}
 	c.facts.ShutdownLSN, c.facts.OldTimeline = &control.CheckpointLSN, &control.Timeline
 	c.proof = proof
@@ -124,7 +155,7 @@ func (c *changeover) fenceWrites(ctx context.Context) error {
 
 // markOldFencedAgain repeats the mark in an attempt that began inside the
 // outage; in the attempt that set it, it costs a look at a file.
-func (c *changeover) markOldFencedAgain(ctx context.Context) error {
+func (c *switcher) markOldFencedAgain(ctx context.Context) error {
 	status, err := c.j.Engine.Status(ctx, c.old.Server)
 	if err != nil {
 		return err
@@ -145,7 +176,7 @@ func (c *changeover) markOldFencedAgain(ctx context.Context) error {
 // waitUntilZeroBehind waits until the candidate has replayed past the shutdown
 // checkpoint: that record, never a count, is zero lag. Then nothing of the old
 // leader may be left.
-func (c *changeover) waitUntilZeroBehind(ctx context.Context) error {
+func (c *switcher) waitUntilZeroBehind(ctx context.Context) error {
 	if c.proof == nil || c.facts.ShutdownLSN == nil {
 		if err := c.fenceWrites(ctx); err != nil { // an attempt that began here reads it again
 			return err
@@ -177,15 +208,15 @@ func (c *changeover) waitUntilZeroBehind(ctx context.Context) error {
 		return err
 	}
 	if !fenced || control.CheckpointLSN != *c.facts.ShutdownLSN {
-		return fmt.Errorf("%s could not be proven fenced: pg_controldata says %s at %s", c.old.Database.Name, control.State, control.CheckpointLSN)
+		return fmt.Errorf("%s could not be proven fenced: pg_controldata says %s at %s", c.old.name(), control.State, control.CheckpointLSN)
 	}
-	c.Detail("Replayed past %s, the last record of %s", *c.facts.ShutdownLSN, c.old.Database.Name)
+	c.Detail("Replayed past %s, the last record of %s", *c.facts.ShutdownLSN, c.old.name())
 	return nil
 }
 
 // noteShutdown writes the end of the old timeline down. Before the point of no
 // return it need not wait for the disk: that record comes next and carries it there.
-func (c *changeover) noteShutdown(ctx context.Context, inTx func(context.Context, func(pgx.Tx) error) error) error {
+func (c *switcher) noteShutdown(ctx context.Context, inTx func(context.Context, func(pgx.Tx) error) error) error {
 	return inTx(ctx, func(tx pgx.Tx) error {
 		return db.SaveSwitch(ctx, tx, db.Changeover{OperationID: c.Operation.ID, ShutdownLSN: c.facts.ShutdownLSN, OldTimeline: c.facts.OldTimeline,
 			SessionsEnded: c.facts.SessionsEnded, TransactionsEnded: c.facts.TransactionsEnded})
@@ -195,7 +226,7 @@ func (c *changeover) noteShutdown(ctx context.Context, inTx func(context.Context
 // unfollow promotes the candidate. The point of no return is on record; still
 // nothing is promoted unless the old leader is proven fenced at this moment: an
 // attempt that lost the control database may have let writes through again.
-func (c *changeover) unfollow(ctx context.Context) error {
+func (c *switcher) unfollow(ctx context.Context) error {
 	candidate, err := c.candidateConn(ctx)
 	if err != nil {
 		return err
@@ -212,7 +243,7 @@ func (c *changeover) unfollow(ctx context.Context) error {
 	}
 	switch {
 	case !fenced && !inRecovery:
-		return fmt.Errorf("%s is promoted, but %s is not fenced as it was noted: nothing further is done until a person has looked at both", c.it.Database.Name, c.old.Database.Name)
+		return fmt.Errorf("%s is promoted, but %s is not fenced as it was noted: nothing further is done until a person has looked at both", c.it.name(), c.old.name())
 	case !fenced:
 		c.proof = nil
 		if err := c.waitUntilZeroBehind(ctx); err != nil {
@@ -232,11 +263,11 @@ func (c *changeover) unfollow(ctx context.Context) error {
 			return c.lost(err)
 		}
 	}
-	c.Detail("%s is writable for good", c.it.Database.Name)
+	c.Detail("%s is writable for good", c.it.name())
 	return nil
 }
 
-func (c *changeover) checkWritable(ctx context.Context) error {
+func (c *switcher) checkWritable(ctx context.Context) error {
 	candidate, err := c.candidateConn(ctx)
 	if err != nil {
 		return err
@@ -250,7 +281,7 @@ func (c *changeover) checkWritable(ctx context.Context) error {
 
 // promote points the app at the new leader. The transaction does not wait for
 // the disk: after a crash the step runs again.
-func (c *changeover) promote(ctx context.Context) error {
+func (c *switcher) promote(ctx context.Context) error {
 	err := c.InRelaxedTx(ctx, func(tx pgx.Tx) error {
 		release, err := c.takeOver(ctx, tx)
 		if err != nil {
@@ -258,7 +289,7 @@ func (c *changeover) promote(ctx context.Context) error {
 		}
 		if release > 0 {
 			c.facts.ReleaseNumber = &release
-			c.Detail("Release v%d of %s", release, c.app.Name)
+			c.Detail("Release v%d of %s", release, c.old.Database.AppName)
 		}
 		return nil
 	})
@@ -267,30 +298,18 @@ func (c *changeover) promote(ctx context.Context) error {
 	}
 	if c.probe != nil {
 		if err := c.awaitWrite(ctx, c.it, 5*time.Second); err != nil {
-			return fmt.Errorf("no write through the new DATABASE_URL was accepted within 5 s: %w", err)
+			return fmt.Errorf("no write through the new URL was accepted within 5 s: %w", err)
 		}
 	}
 	return nil
 }
 
-// takeOver swaps the roles of the two databases in the control database.
-func (c *changeover) takeOver(ctx context.Context, tx pgx.Tx) (release int, err error) {
-	if err := db.SetDatabaseUnfollowed(ctx, tx, c.it.Database.ID); err != nil {
-		return 0, err
+// isFencedFor proves, without asking the old leader, that it cannot write: no
+// process of it lives, and it ended with the shutdown checkpoint that was noted.
+func (c *switcher) isFencedFor(ctx context.Context, shutdown platform.LSN) (bool, error) {
+	status, err := c.j.Engine.Status(ctx, c.old.Server)
+	if err != nil {
+		return false, err
 	}
-	if err := db.SetServerLeader(ctx, tx, c.it.Server.ID, nil); err != nil {
-		return 0, err
-	}
-	if err := db.SetDatabaseFenced(ctx, tx, c.old.Database.ID, true); err != nil {
-		return 0, err
-	}
-	if err := db.SetDatabaseReplacedBy(ctx, tx, c.old.Database.ID, &c.it.Database.ID); err != nil {
-		return 0, err
-	}
-	primary, ok, err := db.PrimaryAttachment(ctx, tx, c.app.ID)
-	if err != nil || !ok || primary.DatabaseID != c.old.Database.ID {
-		return 0, err // the old leader was not this app's DATABASE_URL: nothing to move
-	}
-	promoted, err := db.PromoteAttachment(ctx, tx, db.Promotion{AppID: c.app.ID, DatabaseID: c.it.Database.ID, Actor: c.Operation.RequestedBy, OperationID: &c.Operation.ID})
-	return promoted.Release.Number, err
+	return !status.Running && status.StandbySignal && status.Control.State == engine.ShutDown && status.Control.CheckpointLSN == shutdown, nil
 }

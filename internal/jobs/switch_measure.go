@@ -13,7 +13,7 @@ import (
 
 // prove compares the end of the old timeline, read from the old leader's files,
 // with the point at which the new one begins, read from the new leader.
-func (c *changeover) prove(ctx context.Context) error {
+func (c *switcher) prove(ctx context.Context) error {
 	facts := db.Changeover{OperationID: c.Operation.ID}
 	candidate, err := c.candidateConn(ctx)
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *changeover) prove(ctx context.Context) error {
 
 // armProbe starts to write through the app's own URL, with a connection to the
 // candidate opened beforehand so that no handshake is measured as an outage.
-func (c *changeover) armProbe(ctx context.Context) error {
+func (c *switcher) armProbe(ctx context.Context) error {
 	if c.probe != nil {
 		return nil
 	}
@@ -67,17 +67,17 @@ func (c *changeover) armProbe(ctx context.Context) error {
 	}
 	probe := postgres.NewProbe(oldURL)
 	if err := probe.Prepare(ctx, newURL); err != nil {
-		return fmt.Errorf("%s takes no connection through its URL: %w", c.it.Database.Name, err)
+		return fmt.Errorf("%s takes no connection through its URL: %w", c.it.name(), err)
 	}
 	if err := probe.Start(ctx); err != nil {
-		return fmt.Errorf("%s takes no write through its URL: %w", c.old.Database.Name, err)
+		return fmt.Errorf("%s takes no write through its URL: %w", c.old.name(), err)
 	}
 	c.probe = probe
 	return nil
 }
 
 // countEnded notes what the stop is about to end; a count is not worth a failed switch.
-func (c *changeover) countEnded(ctx context.Context) {
+func (c *switcher) countEnded(ctx context.Context) {
 	if c.leaderConn == nil || c.facts.SessionsEnded != nil {
 		return
 	}
@@ -88,7 +88,7 @@ func (c *changeover) countEnded(ctx context.Context) {
 	}
 }
 
-func (c *changeover) describeEnded() string {
+func (c *switcher) describeEnded() string {
 	if c.facts.SessionsEnded == nil {
 		return "Every session was ended"
 	}
@@ -97,7 +97,7 @@ func (c *changeover) describeEnded() string {
 
 // awaitWrite points the probe at a database's URL and waits for the first write
 // that is accepted there.
-func (c *changeover) awaitWrite(ctx context.Context, at place, limit time.Duration) error {
+func (c *switcher) awaitWrite(ctx context.Context, at place, limit time.Duration) error {
 	url, err := c.j.url(ctx, c.j.Pool, at)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (c *changeover) awaitWrite(ctx context.Context, at place, limit time.Durati
 // measure fills in the outage: what the probe saw, or, in an attempt that began
 // inside the outage, from the start of the fence that is on record until the
 // step that saw a write accepted.
-func (c *changeover) measure(facts *db.Changeover) {
+func (c *switcher) measure(facts *db.Changeover) {
 	if c.probe != nil {
 		c.seen = c.probe.Stop() // kept, for the case that writing it down needs a second try
 		c.probe = nil
@@ -137,4 +137,16 @@ func counted(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func (c *switcher) refreshStatistics(ctx context.Context) error {
+	return c.j.withConn(ctx, c.it, func(conn *pgx.Conn) error {
+		if err := postgres.Analyze(ctx, conn, 10*time.Minute); err != nil {
+			// The app works without; it is told and not tried for ever.
+			c.Detail("ANALYZE did not finish: %v", err)
+			return nil
+		}
+		c.Detail("ANALYZE is done")
+		return nil
+	})
 }

@@ -16,7 +16,7 @@ import (
 
 // openOldLeader lets the old leader write again: only after the candidate is
 // proven in recovery with no promotion asked for (safety 2).
-func (c *changeover) openOldLeader(ctx context.Context) error {
+func (c *switcher) openOldLeader(ctx context.Context) error {
 	status, err := c.j.Engine.Status(ctx, c.old.Server)
 	if err != nil {
 		return err
@@ -26,10 +26,10 @@ func (c *changeover) openOldLeader(ctx context.Context) error {
 	}
 	inRecovery, err := c.j.Engine.WithdrawPromotion(ctx, c.Epoch, c.it.Server)
 	if err != nil {
-		return fmt.Errorf("prove that %s is not promoted: %w", c.it.Database.Name, err)
+		return fmt.Errorf("prove that %s is not promoted: %w", c.it.name(), err)
 	}
 	if !inRecovery {
-		return fmt.Errorf("%s has left recovery, so %s stays fenced; a person must look at both", c.it.Database.Name, c.old.Database.Name)
+		return fmt.Errorf("%s has left recovery, so %s stays fenced; a person must look at both", c.it.name(), c.old.name())
 	}
 	if status.Running && status.StandbySignal && status.Control.State != engine.InProduction {
 		// One of its processes crashed after the mark was set, so it restarted
@@ -64,13 +64,18 @@ func (c *changeover) openOldLeader(ctx context.Context) error {
 
 // resetCandidate takes back what prepareSwitch set on the candidate. A candidate
 // that does not answer must not keep the old leader's undo from ending.
-func (c *changeover) resetCandidate(ctx context.Context) error {
+func (c *switcher) resetCandidate(ctx context.Context) error {
 	candidate, err := c.candidateConn(ctx)
 	if err == nil {
 		err = postgres.ResetCandidate(ctx, candidate)
 	}
+	for _, slot := range c.slots { // nobody streams through them before the switch
+		if err == nil {
+			err = postgres.DropSlot(ctx, candidate, slot)
+		}
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
-		c.Log.Warn("the candidate's settings were not reset", "error", c.lost(err))
+		c.Log.Warn("what was prepared on the candidate was not taken back", "error", c.lost(err))
 	}
 	return nil
 }

@@ -38,8 +38,8 @@ func (b Blackout) Check(now time.Time) error {
 	return nil
 }
 
-// covers is whether a maintenance that begins at would touch the blackout.
-func (b Blackout) covers(at time.Time) bool {
+// Covers is whether a maintenance that begins at would touch the blackout.
+func (b Blackout) Covers(at time.Time) bool {
 	return at.Before(b.Until) && at.Add(WindowLength).After(b.From)
 }
 

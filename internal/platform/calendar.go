@@ -108,7 +108,7 @@ func (c Calendar) isTooLate(at time.Time) bool {
 
 func (c Calendar) blackoutAt(at time.Time) *Blackout {
 	for i := range c.Blackouts {
-		if c.Blackouts[i].covers(at) {
+		if c.Blackouts[i].Covers(at) {
 			return &c.Blackouts[i]
 		}
 	}

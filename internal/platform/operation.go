@@ -17,6 +17,10 @@ const (
 	UnfenceDatabase    OperationKind = "unfence"
 	SeparateDatabase   OperationKind = "separate"
 	DestroyDatabase    OperationKind = "destroy"
+	Upgrade            OperationKind = "upgrade"
+	SwitchBack         OperationKind = "switch_back"
+	DestroyOldServer   OperationKind = "destroy_old_server"
+	RecreateFollower   OperationKind = "recreate_follower"
 )
 
 // Title is the operation's name for people.
@@ -40,6 +44,14 @@ func (k OperationKind) Title() string {
 		return "Make a separate fork"
 	case DestroyDatabase:
 		return "Destroy"
+	case Upgrade:
+		return "Upgrade"
+	case SwitchBack:
+		return "Switch back"
+	case DestroyOldServer:
+		return "Destroy the old server"
+	case RecreateFollower:
+		return "Re-create follower"
 	}
 	return string(k)
 }

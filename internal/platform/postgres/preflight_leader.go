@@ -13,10 +13,7 @@ import (
 
 func checkLongTransactions(ctx context.Context, q Querier) (platform.Check, error) {
 	const name, title = "long_transactions", "Long transactions"
-	long, err := backends(ctx, q, `
-		where a.datname = current_database() and a.backend_type = 'client backend'
-		  and a.usename is distinct from current_user and a.xact_start < clock_timestamp() - $1::interval
-		order by a.xact_start`, longTransaction)
+	long, err := LongTransactions(ctx, q)
 	if err != nil {
 		return platform.Check{}, err
 	}
@@ -25,6 +22,15 @@ func checkLongTransactions(ctx context.Context, q Querier) (platform.Check, erro
 	}
 	return know(name, title, "%s open for more than 5 seconds; the switch rolls back what is open then. %s.",
 		count(int64(len(long)), "transaction"), nameBackends(long)), nil
+}
+
+// LongTransactions are the transactions of clients that have been open for more
+// than 5 seconds, oldest first: a switch rolls them back.
+func LongTransactions(ctx context.Context, q Querier) ([]platform.Backend, error) {
+	return backends(ctx, q, `
+		where a.datname = current_database() and a.backend_type = 'client backend'
+		  and a.usename is distinct from current_user and a.xact_start < clock_timestamp() - $1::interval
+		order by a.xact_start`, longTransaction)
 }
 
 // nameBackends names at most three connections: "Connection 123 (web, role u1) for 41 s: select …".

@@ -93,3 +93,18 @@ func DropSlot(ctx context.Context, q Querier, name string) error {
 	}
 	return fmt.Errorf("drop replication slot %s: %w", name, err)
 }
+
+// DropUnusedSlots drops the physical slots whose name begins with prefix and
+// through which nobody streams now.
+func DropUnusedSlots(ctx context.Context, q Querier, prefix string) error {
+	unused, err := slots(ctx, q, "where slot_type = 'physical' and not active and starts_with(slot_name::text, $1)", prefix)
+	if err != nil {
+		return err
+	}
+	for _, s := range unused {
+		if err := DropSlot(ctx, q, s.Name); err != nil && platform.KindOf(err) != platform.KindConflict {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// changing runs fn on a maintenance that is still to come, and lets its
+// operation look at it anew. The operation's row comes first, as in every
+// transaction of a runner, so that neither waits for the other.
+func (j *Jobs) changing(ctx context.Context, maintenanceID int64, fn func(pgx.Tx, platform.Maintenance) error) error {
+	return db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
+		m, err := db.MaintenanceByID(ctx, tx, maintenanceID)
+		if err != nil {
+			return err
+		}
+		op, err := db.LockOperation(ctx, tx, m.OperationID)
+		if err != nil {
+			return err
+		}
+		if m, err = db.LockMaintenance(ctx, tx, maintenanceID); err != nil {
+			return err
+		}
+		switch {
+		case !m.State.Open():
+			return platform.Conflict("This maintenance is %s; nothing of it can be changed any more.", m.State)
+		case op.NoReturnAt != nil:
+			return platform.Conflict("The switch is being made right now, and only goes forward. Look at its operation.")
+		}
+		if err := fn(tx, m); err != nil {
+			return err
+		}
+		return j.wake(ctx, tx, m.OperationID)
+	})
+}
+
+// RunMaintenanceNow lets the switch begin as soon as the replacement is ready.
+func (j *Jobs) RunMaintenanceNow(ctx context.Context, actor string, maintenanceID int64) error {
+	return j.changing(ctx, maintenanceID, func(tx pgx.Tx, m platform.Maintenance) error {
+		if m.State == platform.MaintenanceRunning {
+			return platform.Conflict("It runs already. Look at its operation.")
+		}
+		return db.RunMaintenanceAtOnce(ctx, tx, m.ID, actor)
+	})
+}
+
+// MoveMaintenance gives it another time; one that cannot be is Invalid at "at".
+// One whose switch is being prepared is put back first, and waits for the time.
+func (j *Jobs) MoveMaintenance(ctx context.Context, actor string, maintenanceID int64, at time.Time) error {
+	return j.changing(ctx, maintenanceID, func(tx pgx.Tx, m platform.Maintenance) error {
+		if m.Kind == platform.MaintenanceSwitchBack {
+			return platform.Conflict("Switching back is done at once. Cancel it, and start it when it suits: until the old server is destroyed.")
+		}
+		calendar, err := j.calendarOf(ctx, tx, m)
+		if err != nil {
+			return err
+		}
+		if err := calendar.Check(at, j.Now()); err != nil {
+			return err
+		}
+		return j.moveTo(ctx, tx, m, actor, at)
+	})
+}
+
+// PostponeMaintenance moves it by whole weeks, at least one: to the first opening
+// at or after that which is free.
+func (j *Jobs) PostponeMaintenance(ctx context.Context, actor string, maintenanceID int64, weeks int) error {
+	return j.changing(ctx, maintenanceID, func(tx pgx.Tx, m platform.Maintenance) error {
+		if weeks < 1 || weeks > 8 {
+			return platform.Invalid("weeks", "A maintenance is moved by 1 to 8 weeks. Choose a number in that range.")
+		}
+		if m.Kind == platform.MaintenanceSwitchBack {
+			return platform.Conflict("Switching back is done at once. Cancel it, and start it when it suits: until the old server is destroyed.")
+		}
+		calendar, err := j.calendarOf(ctx, tx, m)
+		if err != nil {
+			return err
+		}
+		from := calendar.Window.Next(j.Now())
+		if m.ScheduledAt != nil {
+			from = *m.ScheduledAt
+		}
+		slot, ok := calendar.Next(from.AddDate(0, 0, 7*weeks))
+		if !ok || slot.OutsideWindow || slot.Through != nil {
+			return platform.Invalid("weeks", "No opening of its window is free then. Choose fewer weeks, or another time.")
+		}
+		if slot.At.After(j.Now().Add(platform.ScheduleAhead)) {
+			return calendar.Check(slot.At, j.Now())
+		}
+		return j.moveTo(ctx, tx, m, actor, slot.At)
+	})
+}
+
+// MaintenanceTimes are the next openings that a maintenance can be moved to.
+func (j *Jobs) MaintenanceTimes(ctx context.Context, maintenanceID int64, n int) ([]platform.Slot, error) {
+	m, err := db.MaintenanceByID(ctx, j.Pool, maintenanceID)
+	if err != nil {
+		return nil, err
+	}
+	calendar, err := j.calendarOf(ctx, j.Pool, m)
+	return calendar.Openings(j.Now(), n), err
+}
+
+func (j *Jobs) calendarOf(ctx context.Context, q db.Querier, m platform.Maintenance) (platform.Calendar, error) {
+	d, err := db.DatabaseByID(ctx, q, m.DatabaseID)
+	if err != nil {
+		return platform.Calendar{}, err
+	}
+	calendar, err := db.CalendarFor(ctx, q, d, m.ID, j.Now())
+	if m.RequiredBy != nil {
+		calendar.RequiredBy = *m.RequiredBy
+	}
+	return calendar, err
+}
+
+func (j *Jobs) moveTo(ctx context.Context, tx pgx.Tx, m platform.Maintenance, actor string, at time.Time) error {
+	if m.ScheduledAt != nil && m.ScheduledAt.Equal(at) && !m.AtOnce {
+		return nil
+	}
+	if err := db.ScheduleMaintenance(ctx, tx, m.ID, &at, true, actor, ""); err != nil {
+		return err
+	}
+	if m.State == platform.MaintenanceReady {
+		if err := db.SetMaintenanceReady(ctx, tx, m.ID, j.Now(), &at); err != nil {
+			return err
+		}
+	}
+	return j.noticeMoved(ctx, tx, m, &at, "info", actor+" moved it.", "")
+}
+
+// CancelMaintenance puts everything back: the replacement is destroyed, and
+// nothing has changed. It is a Conflict once the switch has passed its point of
+// no return.
+func (j *Jobs) CancelMaintenance(ctx context.Context, actor string, maintenanceID int64) error {
+	m, err := db.MaintenanceByID(ctx, j.Pool, maintenanceID)
+	if err != nil {
+		return err
+	}
+	return j.Cancel(ctx, actor, m.OperationID)
+}
+
+// HoldingUp are the transactions that a maintenance would wait for if it ran
+// now, and roll back at last, oldest first.
+func (j *Jobs) HoldingUp(ctx context.Context, maintenanceID int64) ([]platform.Backend, error) {
+	m, err := db.MaintenanceByID(ctx, j.Pool, maintenanceID)
+	if err != nil {
+		return nil, err
+	}
+	if !m.State.Open() {
+		return nil, nil
+	}
+	p, err := j.place(ctx, j.Pool, m.DatabaseID)
+	if err != nil {
+		return nil, err
+	}
+	return j.longTransactions(ctx, p)
+}
+
+// SetWindow chooses a database's weekly window. A maintenance that waits for the
+// old one is moved to the new one's next opening.
+func (j *Jobs) SetWindow(ctx context.Context, actor string, databaseID int64, w platform.Window) error {
+	d, err := db.DatabaseByID(ctx, j.Pool, databaseID)
+	if err != nil {
+		return err
+	}
+	plan, err := j.Catalogue.Plan(d.Plan)
+	if err != nil {
+		return err
+	}
+	if !plan.Tier.HasWindow {
+		return platform.Conflict("%s is on %s: Essential databases have no maintenance window, since they are upgraded at once.", d.Name, d.Plan)
+	}
+	if err := db.SetWindow(ctx, j.Pool, databaseID, w); err != nil {
+		return err
+	}
+	m, open, err := db.OpenMaintenanceOf(ctx, j.Pool, databaseID)
+	if err != nil || !open || m.ChosenTime || m.AtOnce || m.Kind == platform.MaintenanceSwitchBack {
+		return err
+	}
+	return j.findNewTime(ctx, m.ID, actor, fmt.Sprintf("%s moved the window to %s.", actor, w), func(platform.Maintenance) bool { return true })
+}
+
+// AddBlackout adds a blackout, and moves the maintenances that it covers to their
+// next free opening.
+func (j *Jobs) AddBlackout(ctx context.Context, actor string, b platform.Blackout) (platform.Blackout, error) {
+	if err := b.Check(j.Now()); err != nil {
+		return b, err
+	}
+	b.CreatedBy = actor
+	b, err := db.CreateBlackout(ctx, j.Pool, b)
+	if err != nil {
+		return b, err
+	}
+	var appID int64
+	if b.AppID != nil {
+		appID = *b.AppID
+	}
+	coming, err := db.ComingMaintenances(ctx, j.Pool, db.MaintenanceFilter{AppID: appID, Limit: 10000})
+	if err != nil {
+		return b, err
+	}
+	// One transaction each: together they could wait for each other's apps.
+	for _, m := range coming {
+		if m.ScheduledAt == nil || !b.Covers(*m.ScheduledAt) {
+			continue
+		}
+		err := j.findNewTime(ctx, m.ID, actor, fmt.Sprintf("%s added a blackout (%s).", actor, b.Says()), func(m platform.Maintenance) bool {
+			return m.ScheduledAt != nil && b.Covers(*m.ScheduledAt)
+		})
+		if err != nil && platform.KindOf(err) != platform.KindConflict { // it has begun or ended meanwhile
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// findNewTime moves a maintenance that has not begun to its next free opening.
+func (j *Jobs) findNewTime(ctx context.Context, maintenanceID int64, actor, why string, still func(platform.Maintenance) bool) error {
+	return j.changing(ctx, maintenanceID, func(tx pgx.Tx, m platform.Maintenance) error {
+		if m.State == platform.MaintenanceRunning || m.AtOnce || !still(m) {
+			return nil
+		}
+		at, remark, err := j.nextSlot(ctx, tx, m, j.Now())
+		if err != nil || at != nil && m.ScheduledAt != nil && at.Equal(*m.ScheduledAt) {
+			return err
+		}
+		if err := db.ScheduleMaintenance(ctx, tx, m.ID, at, false, actor, why); err != nil {
+			return err
+		}
+		if m.State != platform.MaintenancePreparing {
+			if err := db.SetMaintenanceReady(ctx, tx, m.ID, j.Now(), at); err != nil {
+				return err
+			}
+		}
+		return j.noticeMoved(ctx, tx, m, at, "info", why, remark)
+	})
+}
+
+// RemoveBlackout removes one. What it has moved stays where it is; what had no
+// time because of it gets one.
+func (j *Jobs) RemoveBlackout(ctx context.Context, actor string, id int64) error {
+	if err := db.DeleteBlackout(ctx, j.Pool, id); err != nil {
+		return err
+	}
+	coming, err := db.ComingMaintenances(ctx, j.Pool, db.MaintenanceFilter{Limit: 10000})
+	if err != nil {
+		return err
+	}
+	for _, m := range coming {
+		if m.ScheduledAt != nil || m.AtOnce {
+			continue
+		}
+		err := j.findNewTime(ctx, m.ID, actor, actor+" removed a blackout.", func(m platform.Maintenance) bool { return m.ScheduledAt == nil })
+		if err != nil && platform.KindOf(err) != platform.KindConflict {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// noticeOf gives a notice about a maintenance, once for the event that once names.
+func (j *Jobs) noticeOf(ctx context.Context, tx pgx.Tx, m platform.Maintenance, kind, level, once, subject string, paragraphs ...string) error {
+	var body []string
+	for _, p := range paragraphs {
+		if p = strings.TrimSpace(p); p != "" {
+			body = append(body, p)
+		}
+	}
+	_, err := db.CreateNotice(ctx, tx, db.NewNotice{Kind: kind, Level: level, Subject: subject, Body: strings.Join(body, "\n\n"),
+		DatabaseID: &m.DatabaseID, AppID: &m.AppID, OperationID: &m.OperationID,
+		Once: fmt.Sprintf("maintenance:%d:%s:%s", m.ID, kind, once)})
+	return err
+}
+
+func (j *Jobs) noticeScheduled(ctx context.Context, tx pgx.Tx, m platform.Maintenance, at *time.Time, remark string) error {
+	when := "It has no time yet: blackouts cover every opening of its window for more than a year. Run it now, move it to a time, or remove a blackout."
+	if at != nil {
+		when = fmt.Sprintf("The switch is scheduled for %s and may begin until four hours later. Writes are refused for a moment then.", platform.MomentUTC(*at))
+	}
+	if m.AtOnce {
+		when = "The switch begins now, as was asked for."
+	}
+	return j.noticeOf(ctx, tx, m, "maintenance_scheduled", "info", "", "Ready: "+m.Title()+" of "+m.DatabaseName,
+		fmt.Sprintf("The replacement of %s has caught up. %s", m.DatabaseName, when), remark,
+		"What to do. Nothing. You can run it now, move it, or cancel it: then the replacement is destroyed and nothing has changed.")
+}
+
+// noticeMoved tells of a new time; m is the maintenance as it was before.
+func (j *Jobs) noticeMoved(ctx context.Context, tx pgx.Tx, m platform.Maintenance, at *time.Time, level, why, remark string) error {
+	when, once := "It has no time now: run it, move it to a time, or remove a blackout.", "none"
+	if at != nil {
+		when, once = fmt.Sprintf("It is scheduled for %s now.", platform.MomentUTC(*at)), fmt.Sprint(at.Unix())
+	}
+	was := "none"
+	if m.ScheduledAt != nil {
+		was = fmt.Sprint(m.ScheduledAt.Unix())
+	}
+	return j.noticeOf(ctx, tx, m, "maintenance_moved", level, fmt.Sprintf("%d:%s:%s:%d", m.Postponed, was, once, j.Now().UnixMilli()), "Moved: "+m.Title()+" of "+m.DatabaseName, when, "Why. "+why, remark)
+}
+
+func (j *Jobs) noticeTomorrow(ctx context.Context, tx pgx.Tx, m platform.Maintenance) error {
+	return j.noticeOf(ctx, tx, m, "maintenance_tomorrow", "info", fmt.Sprint(m.ScheduledAt.Unix()), "Within a day: "+m.Title()+" of "+m.DatabaseName,
+		fmt.Sprintf("The switch of %s is due at %s. Writes are refused for a moment then; connections end and must be made anew.", m.DatabaseName, platform.MomentUTC(*m.ScheduledAt)),
+		"What to do. Nothing. Until then you can move it or cancel it.")
+}
+
+func (j *Jobs) noticeStarting(ctx context.Context, tx pgx.Tx, m platform.Maintenance) error {
+	return j.noticeOf(ctx, tx, m, "maintenance_starting", "info", fmt.Sprintf("%d:%d", m.Postponed, j.Now().Unix()), "Starting: "+m.Title()+" of "+m.DatabaseName,
+		fmt.Sprintf("The maintenance of %s begins now. A notice says when it is done.", m.DatabaseName))
+}

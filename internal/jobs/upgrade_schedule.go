@@ -1,0 +1,312 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/jobs/workflow"
+	"changeover/internal/platform"
+	"changeover/internal/platform/postgres"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// lookAgain is how often a maintenance that waits for its window is looked at,
+// so that its page shows how far behind the replacement is.
+const lookAgain = 15 * time.Minute
+
+// nextSlot is the first time at or after from that is free for the maintenance.
+func (j *Jobs) nextSlot(ctx context.Context, tx pgx.Tx, m platform.Maintenance, from time.Time) (at *time.Time, remark string, err error) {
+	d, err := db.DatabaseByID(ctx, tx, m.DatabaseID)
+	if err != nil {
+		return nil, "", err
+	}
+	calendar, err := db.CalendarFor(ctx, tx, d, m.ID, j.Now())
+	if err != nil {
+		return nil, "", err
+	}
+	if m.RequiredBy != nil {
+		calendar.RequiredBy = *m.RequiredBy
+	}
+	slot, ok := calendar.Next(from)
+	if !ok {
+		return nil, "", nil
+	}
+	return &slot.At, slotRemark(slot), nil
+}
+
+// slotRemark says what had to give way to the required date.
+func slotRemark(slot platform.Slot) string {
+	switch {
+	case slot.OutsideWindow && slot.Through != nil:
+		return fmt.Sprintf("It must have begun before its window opens again, so it is outside the window and in a blackout (%s).", slot.Through.Says())
+	case slot.OutsideWindow:
+		return "It must have begun before its window opens again, so it is outside the window."
+	case slot.Through != nil:
+		return fmt.Sprintf("Every opening before the required date is in a blackout, so the last of them is taken although it is in one (%s).", slot.Through.Says())
+	}
+	return ""
+}
+
+// schedule gives the maintenance its time: the one that was chosen or expected
+// while it was prepared, unless that has passed meanwhile.
+func (u *upgrader) schedule(ctx context.Context) error {
+	return u.InTx(ctx, func(tx pgx.Tx) error {
+		m, err := db.LockMaintenance(ctx, tx, u.maintenance.ID)
+		if err != nil {
+			return err
+		}
+		now := u.j.Now()
+		at, remark := m.ScheduledAt, ""
+		switch {
+		case m.AtOnce:
+			at = &now
+		case at == nil || m.Due(now).Missed:
+			if at, remark, err = u.j.nextSlot(ctx, tx, m, now); err != nil {
+				return err
+			}
+		}
+		if err := db.SetMaintenanceReady(ctx, tx, m.ID, now, at); err != nil {
+			return err
+		}
+		if at == nil {
+			u.Detail("Ready, but blackouts cover every window for more than a year")
+		} else {
+			u.Detail("%s", platform.MomentUTC(*at))
+			if at.Before(now.Add(24 * time.Hour)) { // this notice is the one of the day before, too
+				if err := db.SetToldTomorrow(ctx, tx, m.ID, *at); err != nil {
+					return err
+				}
+			}
+		}
+		return u.j.noticeScheduled(ctx, tx, m, at, remark)
+	})
+}
+
+// waitForWindow returns when the switch may begin. It reads the maintenance each
+// time it looks, so that it sees when somebody has moved it.
+func (u *upgrader) waitForWindow(ctx context.Context) error {
+	m, err := db.MaintenanceByID(ctx, u.j.Pool, u.maintenance.ID)
+	if err != nil {
+		return err
+	}
+	now := u.j.Now()
+	due := m.Due(now)
+	switch {
+	case m.State == platform.MaintenanceRunning || due.Run:
+		return u.begin(ctx)
+	case due.Missed:
+		if err := u.reschedule(ctx, now); err != nil {
+			return err
+		}
+		return workflow.Wait(100*time.Millisecond, "Its window has passed")
+	case due.TellTomorrow:
+		err := u.InTx(ctx, func(tx pgx.Tx) error {
+			if err := u.j.noticeTomorrow(ctx, tx, m); err != nil {
+				return err
+			}
+			return db.SetToldTomorrow(ctx, tx, m.ID, *m.ScheduledAt)
+		})
+		if err != nil {
+			return err
+		}
+		return workflow.Wait(100*time.Millisecond, "%s", platform.MomentUTC(*m.ScheduledAt))
+	case m.ScheduledAt == nil:
+		return workflow.Wait(lookAgain, "It is ready and has no time: run it now, move it to a time, or remove a blackout")
+	}
+	return workflow.Wait(min(due.Wait, lookAgain), "%s; %s", platform.MomentUTC(*m.ScheduledAt), u.howFarBehind(ctx))
+}
+
+// howFarBehind is for the page only: a server that does not answer now is no
+// reason to stop waiting.
+func (u *upgrader) howFarBehind(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	gap, err := u.gap(ctx)
+	switch {
+	case err != nil:
+		return "how far the replacement is behind is not known now"
+	case !gap.streaming:
+		return fmt.Sprintf("the replacement is not streaming, %s behind", platform.Bytes(gap.bytes))
+	}
+	return fmt.Sprintf("the replacement is %s behind", counted(int(gap.commits), "commit"))
+}
+
+// begin lets the maintenance run, unless another one of the app runs just now.
+func (u *upgrader) begin(ctx context.Context) error {
+	var other string
+	err := u.InTx(ctx, func(tx pgx.Tx) error {
+		m, err := db.LockMaintenance(ctx, tx, u.maintenance.ID)
+		if err != nil || m.State == platform.MaintenanceRunning {
+			return err
+		}
+		now := u.j.Now()
+		if !m.Due(now).Run {
+			return nil // moved in this very moment; the next look sees it
+		}
+		// It holds the app's row: of two that begin now, the second sees the first.
+		if other, err = db.RunningMaintenanceOf(ctx, tx, m.AppID, m.ID); err != nil || other != "" {
+			return err
+		}
+		if m.AtOnce {
+			if err := db.ScheduleMaintenance(ctx, tx, m.ID, &now, true, m.MovedBy, m.Reason); err != nil {
+				return err
+			}
+		}
+		if err := db.SetMaintenanceRunning(ctx, tx, m.ID, now); err != nil {
+			return err
+		}
+		u.Detail("It runs since %s", platform.MomentUTC(now))
+		return u.j.noticeStarting(ctx, tx, m)
+	})
+	if err != nil {
+		return err
+	}
+	if other != "" {
+		return workflow.Wait(5*time.Second, "The maintenance of %s runs, and there are never two of one app at a time", other)
+	}
+	m, err := db.MaintenanceByID(ctx, u.j.Pool, u.maintenance.ID)
+	if err != nil {
+		return err
+	}
+	if u.maintenance = m; m.State != platform.MaintenanceRunning {
+		return workflow.Wait(100*time.Millisecond, "It was moved")
+	}
+	return nil
+}
+
+// reschedule is for a window that has passed while the program was down.
+func (u *upgrader) reschedule(ctx context.Context, now time.Time) error {
+	return u.InTx(ctx, func(tx pgx.Tx) error {
+		m, err := db.LockMaintenance(ctx, tx, u.maintenance.ID)
+		if err != nil || !m.Due(now).Missed {
+			return err
+		}
+		at, remark, err := u.j.nextSlot(ctx, tx, m, now)
+		if err != nil {
+			return err
+		}
+		missed := fmt.Sprintf("It was due at %s, and Changeover did not run before its four hours had passed.", platform.MomentUTC(*m.ScheduledAt))
+		if err := db.ScheduleMaintenance(ctx, tx, m.ID, at, false, "", missed); err != nil {
+			return err
+		}
+		if err := db.SetMaintenanceReady(ctx, tx, m.ID, now, at); err != nil {
+			return err
+		}
+		return u.j.noticeMoved(ctx, tx, m, at, "warn", missed, remark)
+	})
+}
+
+// beginAgain is the end of a switch that was put back: it waits for the next
+// window, or for the time to which somebody moved it meanwhile.
+func (u *upgrader) beginAgain(ctx context.Context, tx pgx.Tx, reason string) error {
+	m, err := db.LockMaintenance(ctx, tx, u.maintenance.ID)
+	if err != nil {
+		return err
+	}
+	facts, err := db.ChangeoverOf(ctx, tx, u.Operation.ID)
+	if err != nil {
+		return err
+	}
+	if err := db.ForgetSwitch(ctx, tx, u.Operation.ID); err != nil {
+		return err
+	}
+	now := u.j.Now()
+	if m.ScheduledAt != nil && m.ScheduledAt.After(now) { // moved by a person, who was told already
+		if err := db.PostponeMaintenance(ctx, tx, m.ID, m.ScheduledAt, reason); err != nil {
+			return err
+		}
+		return db.ScheduleMaintenance(ctx, tx, m.ID, m.ScheduledAt, m.ChosenTime, m.MovedBy, reason)
+	}
+	at, remark, err := u.j.nextSlot(ctx, tx, m, now.Add(time.Second))
+	if err != nil {
+		return err
+	}
+	if err := db.PostponeMaintenance(ctx, tx, m.ID, at, reason); err != nil {
+		return err
+	}
+	if facts.OutageMS != nil && facts.ShutdownLSN != nil {
+		remark = fmt.Sprintf("Writes were refused for %.0f ms before it was put back. %s", *facts.OutageMS, remark)
+	}
+	m.Postponed++
+	return u.j.noticeMoved(ctx, tx, m, at, "warn", reason, remark)
+}
+
+// checkAgain claims the followers, so that nothing else moves them, and looks
+// once more at all that the switch will meet.
+func (u *upgrader) checkAgain(ctx context.Context) error {
+	if err := u.mustNotBeMoved(ctx); err != nil {
+		return err
+	}
+	if err := u.claimFollowers(ctx); err != nil {
+		return err
+	}
+	facts, err := u.j.readFacts(ctx, u.old)
+	if err != nil {
+		return err
+	}
+	if facts.DataBytes > u.it.Plan.StorageBytes {
+		return workflow.AbortAll("%v", u.j.Catalogue.UpgradePlan(u.old.Plan, u.it.Plan, facts.DataBytes, 0))
+	}
+	if lost, err := u.slotIsLost(ctx); err != nil {
+		return err
+	} else if lost {
+		return workflow.AbortAll("WAL that the replacement still needed is gone from the old server, so it cannot catch up any more. Start the upgrade again: it makes a new replacement.")
+	}
+	checks, err := u.j.preflight(ctx, u.old, &u.it, u.it.Plan)
+	if err != nil {
+		return err
+	}
+	if err := u.judge(checks); err != nil {
+		return err
+	}
+	return u.letTransactionsEnd(ctx)
+}
+
+// mustNotBeMoved stops a switch that somebody has moved to another time since
+// it began to run.
+func (u *upgrader) mustNotBeMoved(ctx context.Context) error {
+	m, err := db.MaintenanceByID(ctx, u.j.Pool, u.maintenance.ID)
+	if err != nil {
+		return err
+	}
+	if m.ScheduledAt != nil && m.ScheduledAt.After(u.j.Now()) {
+		return workflow.Abort("%s postponed it to %s.", m.MovedBy, platform.MomentUTC(*m.ScheduledAt))
+	}
+	return nil
+}
+
+func (u *upgrader) slotIsLost(ctx context.Context) (lost bool, err error) {
+	err = u.j.withConn(ctx, u.old, func(conn *pgx.Conn) error {
+		slot, found, err := postgres.SlotState(ctx, conn, u.it.slot())
+		lost = !found || slot.Invalidated
+		return err
+	})
+	return lost, err
+}
+
+// letTransactionsEnd waits a while for transactions that have been open long:
+// the switch would roll them back. Whoever looks can end them, or postpone.
+func (u *upgrader) letTransactionsEnd(ctx context.Context) error {
+	long, err := u.j.longTransactions(ctx, u.old)
+	if err != nil || len(long) == 0 {
+		return err
+	}
+	since := u.StartedAt("check_again")
+	if since == nil || time.Since(*since) >= u.j.SwitchPatience {
+		u.Detail("%s open long; the switch rolls back what still is", transactions(len(long)))
+		return nil
+	}
+	return workflow.Wait(time.Second, "It waits for %s to end: until %s UTC, then the switch rolls back what is open. End them, or postpone the maintenance, on its page",
+		transactions(len(long)), since.Add(u.j.SwitchPatience).UTC().Format("15:04:05"))
+}
+
+func (j *Jobs) longTransactions(ctx context.Context, p place) (long []platform.Backend, err error) {
+	err = j.withConn(ctx, p, func(conn *pgx.Conn) error {
+		long, err = postgres.LongTransactions(ctx, conn)
+		return err
+	})
+	return long, err
+}
