@@ -58,8 +58,11 @@ func TestStepNamesAreUsable(t *testing.T) {
 		if noReturn > 1 {
 			t.Errorf("%s has %d points of no return", kind, noReturn)
 		}
-		if kind == platform.FollowerChangeover && noReturn != 1 {
-			t.Errorf("%s has no point of no return", kind)
+		switch kind {
+		case platform.FollowerChangeover, platform.Upgrade, platform.SwitchBack:
+			if noReturn != 1 {
+				t.Errorf("%s has no point of no return", kind)
+			}
 		}
 	}
 }

@@ -68,7 +68,7 @@ func (j *Jobs) newChangeover(ctx context.Context, a *workflow.Attempt) (*changeo
 	}
 	maker := &followerMaker{databaseMaker: &databaseMaker{a, j, it}, leader: old}
 	c := &changeover{&switcher{followerMaker: maker, old: old, facts: facts}, app}
-	c.takeOver = c.swapRoles
+	c.takeOver, c.accepts = c.swapRoles, "promote"
 	return c, nil
 }
 

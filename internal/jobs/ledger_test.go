@@ -62,6 +62,30 @@ func (b *book) watchBoth(old, candidate platform.Database) {
 	b.both = ledger.WatchBoth(context.WithoutCancel(b.h.t.Context()), b.h.urlOf(old.ID), b.h.urlOf(candidate.ID), 0)
 }
 
+// watchServers is watchBoth for two servers of one database: the one that it is
+// now, and the one that an operation is to put in its place.
+func (b *book) watchServers(op platform.Operation) {
+	b.h.t.Helper()
+	ctx := b.h.t.Context()
+	var urls []string
+	waitUntil(b.h.t, "there is a replacement", func() bool {
+		r, err := db.ReplacementOf(ctx, b.h.pool, op.ID)
+		if err != nil || r.ServerID == nil {
+			return false
+		}
+		urls = nil
+		for _, id := range []int64{r.OldServerID, *r.ServerID} {
+			url, err := db.ServerURL(ctx, b.h.pool, b.h.sealer, b.h.engine.Host(), op.DatabaseID, id)
+			if err != nil {
+				b.h.t.Fatal(err)
+			}
+			urls = append(urls, url)
+		}
+		return true
+	})
+	b.both = ledger.WatchBoth(context.WithoutCancel(ctx), urls[0], urls[1], 0)
+}
+
 // mustWrite returns when every writer has written again.
 func (b *book) mustWrite(when string) {
 	b.h.t.Helper()

@@ -67,7 +67,9 @@ func TestManyMaintenancesAllRunInTheirWindows(t *testing.T) {
 		})
 		programs = append(programs, j)
 	}
-	waitUntil(t, "every maintenance is scheduled", func() bool { return countOf(h, `select count(*) from maintenances where state = 'scheduled'`) == apps*each })
+	waitUntil(t, "every maintenance is scheduled", func() bool {
+		return countOf(h, `select count(*) from maintenances where state = 'scheduled'`) == apps*each
+	})
 
 	for left := apps * each; left > 0; {
 		coming, err := db.ComingMaintenances(ctx, h.pool, db.MaintenanceFilter{Limit: 1})

@@ -28,6 +28,8 @@ type switcher struct {
 	// takeOver puts the candidate in the old leader's place in the control
 	// database, in the transaction given, and returns the release of the app.
 	takeOver func(context.Context, pgx.Tx) (release int, err error)
+	// accepts is the name of the step that does so: it sees the first write accepted.
+	accepts string
 
 	leaderConn *pgx.Conn // both opened before the outage, so that they cost nothing inside
 	candidate  *pgx.Conn

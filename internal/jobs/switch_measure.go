@@ -120,7 +120,7 @@ func (c *switcher) measure(facts *db.Changeover) {
 		facts.RefusedAt, facts.AcceptedAt, facts.OutageMS = &seen.RefusedAt, &seen.AcceptedAt, milliseconds(seen.Duration())
 		return
 	}
-	from, until := c.StartedAt("fence_writes"), c.FinishedAt("promote")
+	from, until := c.StartedAt("fence_writes"), c.FinishedAt(c.accepts)
 	if from != nil && until != nil {
 		facts.RefusedAt, facts.AcceptedAt, facts.OutageMS = from, until, milliseconds(until.Sub(*from))
 	}

@@ -81,7 +81,7 @@ func (j *Jobs) newUpgrader(ctx context.Context, a *workflow.Attempt) (*upgrader,
 		return nil, err
 	}
 	u := &upgrader{switcher: &switcher{followerMaker: maker, old: old, facts: facts}, maintenance: m}
-	u.takeOver = u.putInPlace
+	u.takeOver, u.accepts = u.putInPlace, "point_config_vars"
 	moves, err := db.FollowerMoves(ctx, j.Pool, a.Operation.ID)
 	if err != nil {
 		return nil, err
