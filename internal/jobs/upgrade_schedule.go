@@ -227,7 +227,8 @@ func (u *upgrader) beginAgain(ctx context.Context, tx pgx.Tx, reason string) err
 	if err := db.PostponeMaintenance(ctx, tx, m.ID, at, reason); err != nil {
 		return err
 	}
-	if facts.OutageMS != nil && facts.ShutdownLSN != nil {
+	// What an earlier attempt measured stays in the row: only this one's counts.
+	if facts.OutageMS != nil && facts.RefusedAt != nil && m.StartedAt != nil && facts.RefusedAt.After(*m.StartedAt) {
 		remark = fmt.Sprintf("Writes were refused for %.0f ms before it was put back. %s", *facts.OutageMS, remark)
 	}
 	m.Postponed++
