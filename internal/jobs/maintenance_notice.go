@@ -26,6 +26,20 @@ func (j *Jobs) noticeOf(ctx context.Context, tx pgx.Tx, m platform.Maintenance, 
 	return err
 }
 
+func (j *Jobs) noticePreparing(ctx context.Context, tx pgx.Tx, m platform.Maintenance) error {
+	when := "The switch comes as soon as it is ready."
+	switch {
+	case m.AtOnce:
+	case m.ScheduledAt == nil:
+		when = "Blackouts cover every opening of its window for more than a year: remove one, or choose a time."
+	default:
+		when = fmt.Sprintf("The switch is expected at %s; another notice says when it is ready.", platform.MomentUTC(*m.ScheduledAt))
+	}
+	return j.noticeOf(ctx, tx, m, "maintenance_preparing", "info", "", "Preparing: "+m.Title()+" of "+m.DatabaseName,
+		fmt.Sprintf("A replacement of %s on %s is being prepared, as %s has asked for. %s goes on as before meanwhile.", m.DatabaseName, m.ToPlan, m.CreatedBy, m.DatabaseName), when,
+		"What to do. Nothing. It can be cancelled at any time before the switch: then the replacement is destroyed and nothing has changed.")
+}
+
 func (j *Jobs) noticeScheduled(ctx context.Context, tx pgx.Tx, m platform.Maintenance, at *time.Time, remark string) error {
 	when := "It has no time yet: blackouts cover every opening of its window for more than a year. Run it now, move it to a time, or remove a blackout."
 	if at != nil {

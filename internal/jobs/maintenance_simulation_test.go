@@ -123,7 +123,7 @@ func TestManyMaintenancesAllRunInTheirWindows(t *testing.T) {
 			}
 		}
 	}
-	for kind, want := range map[string]int{"maintenance_scheduled": 1, "maintenance_starting": 1, "maintenance_moved": 0} {
+	for kind, want := range map[string]int{"maintenance_preparing": 1, "maintenance_scheduled": 1, "maintenance_starting": 1, "maintenance_moved": 0} {
 		if n := countOf(h, `select count(*) from maintenances m where (select count(*) from notices n where n.operation_id = m.operation_id and n.kind = $1) <> $2`, kind, want); n > 0 {
 			t.Errorf("%d have not %d notices %s", n, want, kind)
 		}

@@ -53,7 +53,11 @@ func (j *Jobs) StartUpgrade(ctx context.Context, actor string, u Upgrade) (platf
 			return op, err
 		}
 		m.OperationID = op.ID
-		if _, err := db.CreateMaintenance(ctx, tx, m); err != nil {
+		made, err := db.CreateMaintenance(ctx, tx, m)
+		if err != nil {
+			return op, err
+		}
+		if err := j.noticePreparing(ctx, tx, made); err != nil {
 			return op, err
 		}
 		if err := db.InsertSwitch(ctx, tx, op.ID); err != nil {
