@@ -68,7 +68,7 @@ func (h *house) problems() (problems []string) {
 		where (select count(*) from notices n where n.operation_id = o.id and n.once is null) <> o.attempt`)
 	count(0, "maintenances of operations that have ended", `select count(*) from maintenances m join operations o on o.id = m.operation_id
 		where o.ended_at is not null and m.ended_at is null`)
-	count(0, "servers that nothing needs", `select count(*) from servers s where s.destroyed_at is null
+	count(0, "servers that nothing needs", `select count(*) from servers s where s.destroyed_at is null and s.database_id is not null
 		and not exists (select from databases d where d.server_id = s.id)
 		and not exists (select from replacements p where p.old_server_id = s.id and p.kept_until is not null)`)
 	app, err := db.AppByID(ctx, h.pool, h.app.ID)
