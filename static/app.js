@@ -268,6 +268,10 @@
   });
   document.addEventListener("input", (event) => {
     event.target.dataset.typed = "1";
+    // A radio that is chosen unchooses the others: a fragment must not choose one of them again.
+    if (event.target.type === "radio") {
+      for (const el of document.querySelectorAll(`input[type=radio][name="${CSS.escape(event.target.name)}"]`)) if (el.form === event.target.form) el.dataset.typed = "1";
+    }
     const moment = event.target.closest("[data-moment]");
     if (!moment) return;
     momentText(moment);

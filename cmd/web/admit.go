@@ -98,9 +98,12 @@ func (a *app) findReach(c echo.Context) (db.Reach, error) {
 		if id, err = number(c, "id"); err != nil {
 			return reach, err
 		}
-		if strings.HasPrefix(c.Path(), "/notices/") {
+		switch {
+		case strings.HasPrefix(c.Path(), "/notices/"):
 			reach, err = db.ReachOfNotice(ctx, a.pool, id)
-		} else {
+		case strings.HasPrefix(c.Path(), "/maintenances/"):
+			reach, err = db.ReachOfMaintenance(ctx, a.pool, id)
+		default:
 			reach, err = db.ReachOfOperation(ctx, a.pool, id)
 		}
 	}
@@ -121,6 +124,8 @@ func notThere(c echo.Context) error {
 		return noApp(c.Param("app"))
 	case strings.HasPrefix(c.Path(), "/notices/"):
 		return platform.NotFound("There is no such notice. Go back to the list of notices.")
+	case strings.HasPrefix(c.Path(), "/maintenances/"):
+		return platform.NotFound("There is no such maintenance. Go back to the list of maintenances.")
 	}
 	return platform.NotFound("There is no operation %s.", shortened(c.Param("id")))
 }

@@ -39,12 +39,15 @@ func (b *tab) typeIn(text string) {
 	b.run("type", chromedp.KeyEvent(text))
 }
 
+// noFocus is focusSeen's answer where the focus is on nothing.
+const noFocus = "nothing has the focus"
+
 // focusSeen says whether a person can see where the focus is: the element
 // itself, its label or what stands for it has an outline, and nothing covers
 // all of it. The answer is empty, or what is wrong.
 const focusSeen = `(() => {
 	const el = document.activeElement;
-	if (!el || el === document.body) return "nothing has the focus";
+	if (!el || el === document.body) return "` + noFocus + `";
 	const outlined = (e) => { const s = getComputedStyle(e); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 && !s.outlineColor.endsWith(", 0)"); };
 	const shown = [el, el.closest("label"), el.closest(".option, .segment, .search, tr"), el.nextElementSibling].filter((e) => e && e.getClientRects().length);
 	const mark = shown.find((e) => outlined(e) && e.getBoundingClientRect().width > 4);
@@ -65,7 +68,13 @@ func (b *tab) focusIs(selector string) {
 
 func (b *tab) focusShows() {
 	b.t.Helper()
-	if wrong := ask(b, "look at the focus", chromedp.Evaluate[string](focusSeen)); wrong != "" {
+	b.focusIsSeen(ask(b, "look at the focus", chromedp.Evaluate[string](focusSeen)))
+}
+
+// focusIsSeen reports what focusSeen found wrong.
+func (b *tab) focusIsSeen(wrong string) {
+	b.t.Helper()
+	if wrong != "" {
 		where := ask(b, "name the focus", chromedp.Evaluate[string](`document.activeElement?.outerHTML.slice(0, 200)`))
 		b.t.Errorf("%s on %s: %s", wrong, b.path(), where)
 	}
@@ -78,10 +87,12 @@ func (b *tab) tabTo(selector string) {
 	const most = 150
 	for range most {
 		b.press("Tab")
-		if ask(b, "look at the focus", chromedp.Evaluate[bool](`!document.activeElement || document.activeElement === document.body`)) {
-			continue // past the last one; the next Tab begins anew
+		// Asked once: between two questions a live part may take its button away.
+		wrong := ask(b, "look at the focus", chromedp.Evaluate[string](focusSeen))
+		if wrong == noFocus {
+			continue // past the last one, or it went; the next Tab goes on
 		}
-		b.focusShows()
+		b.focusIsSeen(wrong)
 		if ask(b, "look at the focus", chromedp.Evaluate[bool](fmt.Sprintf(`Boolean(document.activeElement?.matches(%q))`, selector))) {
 			return
 		}

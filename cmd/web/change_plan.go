@@ -30,18 +30,25 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	chosen := func(field string) string { return form.Value(field, c.QueryParam(field)) }
 	view := page.ChangePlanView{
 		Form: form, DatabaseName: d.Name, AppName: d.AppName, Plan: a.plan(d.Plan), Version: row.Reading.Version, DataBytes: row.Reading.DataBytes,
-		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, Method: "changeover", CheckedAt: time.Now(),
-		Refusal: changePlanRefusal(row),
+		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, CheckedAt: time.Now(),
 	}
 	followers, err := a.followerRows(ctx, d)
 	if err != nil {
 		return err
 	}
-	picked := pickFollower(followers, a.chosenFollower(c, form), chosen("plan"))
+	follower := a.chosenFollower(c, form)
+	view.Method = chosenMethod(chosen("method"), follower, view.Plan)
+	var picked *db.DatabaseListRow
+	if view.Method == methodChangeover {
+		picked = pickFollower(followers, follower, chosen("plan"), d.Plan)
+	}
 	if err := a.choosePlan(&view, chosen("plan"), chosen("tier"), picked); err != nil {
 		return err
 	}
 	a.fillFollowers(&view, visitorOf(c).Access, row, followers, picked)
+	if err := a.fillUpgrade(ctx, &view, row); err != nil {
+		return err
+	}
 	if err := a.fillMethods(ctx, &view, row, followers, picked); err != nil {
 		return err
 	}
@@ -76,10 +83,13 @@ func (a *app) chosenFollower(c echo.Context, form component.Form) string {
 
 // pickFollower is the follower of that name; with nothing chosen at all, the
 // first one that can take over now. Nil means: a new one is made.
-func pickFollower(followers []db.DatabaseListRow, name, plan string) *db.DatabaseListRow {
+func pickFollower(followers []db.DatabaseListRow, name, plan, today string) *db.DatabaseListRow {
 	for i, f := range followers {
 		ready := f.Database.ReadableAt != nil && f.Operation == nil
-		if f.Database.Name == name || name == "" && plan == "" && ready {
+		// Whoever comes from the upgrade sends a plan without having chosen a
+		// follower: today's is that page's own, and leaves the choice open.
+		fits := plan == "" || plan == today || plan == f.Database.Plan
+		if f.Database.Name == name || name == "" && fits && ready {
 			return &followers[i]
 		}
 	}
@@ -106,13 +116,14 @@ func (a *app) choosePlan(view *page.ChangePlanView, plan, tier string, picked *d
 	for _, t := range a.catalogue.Tiers {
 		choice := page.TierChoice{Name: t.Name, Title: t.Title, Selected: t.Name == view.Tier}
 		if !t.CanFollow && view.Plan.Tier.CanFollow {
-			choice.Refusal = "Essential is not offered: a follower changeover needs Standard or higher. The way to Essential is a copy."
+			choice.Refusal = "Essential is not offered: upgrade and follower changeover need Standard or higher. The way to Essential is a copy."
 		}
 		view.Tiers = append(view.Tiers, choice)
 	}
 	for _, p := range a.catalogue.OfTier(view.Tier) {
 		choice := page.PlanChoice{Plan: p, Today: p.Name == view.Plan.Name, Selected: p.Name == view.Target.Name}
-		if err := a.catalogue.FollowerPlan(view.Plan, p, view.DataBytes); err != nil && view.Plan.Tier.CanFollow {
+		// An upgrade reaches every plan that a follower changeover does.
+		if err := a.catalogue.UpgradePlan(view.Plan, p, view.DataBytes, view.Connections); err != nil {
 			choice.Refusal = failureOf(err, "").Message
 		}
 		view.Choices = append(view.Choices, choice)
@@ -140,9 +151,7 @@ func (a *app) fillFollowers(view *page.ChangePlanView, access platform.Access, r
 		}
 		if picked != nil && picked.Database.ID == f.Database.ID {
 			pick.Selected, view.Follower = true, f.Database.Name
-			if pick.Refusal != "" && view.Refusal == "" {
-				view.Refusal = pick.Refusal
-			}
+			view.FollowerRefusal = pick.Refusal
 		}
 		view.Followers = append(view.Followers, pick)
 	}
@@ -153,8 +162,8 @@ func (a *app) fillFollowers(view *page.ChangePlanView, access platform.Access, r
 	}
 	if err != nil {
 		view.NewFollower.Refusal = failureOf(err, "").Message
-		if view.Follower == newFollower && view.Refusal == "" {
-			view.Refusal = view.NewFollower.Refusal
+		if view.Follower == newFollower {
+			view.FollowerRefusal = view.NewFollower.Refusal
 		}
 	}
 }
@@ -202,8 +211,12 @@ func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, r
 	if backends, err := a.activity(ctx, d); err == nil {
 		view.Connected, view.ConnectedTotal = connected(backends, d.Name), len(backends)
 	}
-	// Scheduled jobs run outside this program, so it is always asked.
-	view.HasJobs = true
+	// Scheduled jobs run outside this program, so it is always asked. In an
+	// upgrade the app is not scaled down, and its jobs see what its processes see.
+	view.HasJobs = view.Method == methodChangeover
+	if view.Method != methodChangeover {
+		return nil // followers and attachments stay with the name
+	}
 	for _, f := range followers {
 		if picked == nil || f.Database.ID != picked.Database.ID {
 			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s follows the old leader and stays with it. It can be re-created afterwards.", f.Database.Name))

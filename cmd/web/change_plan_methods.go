@@ -14,14 +14,39 @@ import (
 	"changeover/views/page"
 )
 
-// fillMethods fills in the three columns. Upgrade and copy are not built yet,
-// and their columns say so; their figures are left out, not made up.
+// The methods' keys, as links and forms send them.
+const (
+	methodUpgrade    = "upgrade"
+	methodChangeover = "changeover"
+)
+
+// chosenMethod is the method that was asked for, else the one to look at first:
+// whoever names a follower means a changeover.
+func chosenMethod(method, follower string, from platform.Plan) string {
+	switch {
+	case method == methodUpgrade || method == methodChangeover:
+		return method
+	case follower != "":
+		return methodChangeover
+	}
+	return methodUpgrade
+}
+
+// fillMethods fills in the three columns and the steps of the chosen one. Copy
+// is not built yet, and its column says so; its figures are left out, not made up.
 func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, followers []db.DatabaseListRow, picked *db.DatabaseListRow) error {
-	usual, err := db.StepDurations(ctx, a.pool, platform.FollowerChangeover, row.Database.ID, 3)
+	busy := changePlanRefusal(row)
+	view.UpgradeRefusal, view.FollowerRefusal = or(busy, view.UpgradeRefusal), or(busy, view.FollowerRefusal)
+	kind, refusal := platform.Upgrade, view.UpgradeRefusal
+	if view.Method == methodChangeover {
+		kind, refusal = platform.FollowerChangeover, view.FollowerRefusal
+	}
+	view.Refusal = refusal
+	usual, err := db.StepDurations(ctx, a.pool, kind, row.Database.ID, 3)
 	if err != nil {
 		return err
 	}
-	infos := a.jobs.Steps(platform.FollowerChangeover)
+	infos := a.jobs.Steps(kind)
 	if picked != nil {
 		// The follower is there: what would make it is not done.
 		infos = slices.DeleteFunc(slices.Clone(infos), func(i workflow.Info) bool {
@@ -34,6 +59,9 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 	}
 	usually := median(outages)
 	view.Timeline = planned(infos, usual, usually)
+	if kind == platform.Upgrade {
+		view.Timeline.Headings = upgradeHeadings(infos, row.Database.AppName, view.Upgrade)
+	}
 	expected := page.MethodCell{Value: "not measured yet", Note: "everything is put back after " + wordsOf(view.Timeline.Band.Deadline)}
 	if len(outages) > 0 {
 		view.ExpectedMS = float64(usually) / float64(time.Millisecond)
@@ -44,53 +72,71 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 		view.ExpectedFrom = fmt.Sprintf("from %s of this data: %s ms", switches(len(outages)), strings.Join(parts, ", "))
 		expected = page.MethodCell{Value: fmt.Sprintf("%.0f ms", view.ExpectedMS), Note: view.ExpectedFrom}
 	}
-	upgrade := page.Method{
-		Key: "upgrade", Title: "Upgrade", Text: "A replacement is prepared and takes over in the maintenance window. The name stays.",
-		State: "Not available yet", Why: "This version of Changeover does not do it yet. Use follower changeover.",
-	}
 	duplicate := page.Method{
 		Key: "copy", Title: "Copy", Text: "Dump and load into a new database. The way out of Essential and across major versions.",
 		State: "Not available yet", Why: "This version of Changeover does not do it yet. Use pg_dump and pg_restore by hand.",
 	}
-	for _, m := range []*page.Method{&upgrade, &duplicate} {
-		none := page.MethodCell{Value: "–"}
-		m.Version, m.Outage, m.Preparation, m.ExtraCost, m.Followers, m.Names, m.UndoUntil = none, none, none, none, none, none, none
+	none := page.MethodCell{Value: "–"}
+	duplicate.Version, duplicate.Outage, duplicate.Preparation, duplicate.ExtraCost = none, none, none, none
+	duplicate.Followers, duplicate.Names, duplicate.UndoUntil = none, none, none
+	upgrade, changeover := a.upgradeMethod(view, row, expected), a.changeoverMethod(view, row, followers, picked, expected)
+	switch {
+	case upgrade.Possible:
+		upgrade.Recommended, upgrade.RecommendedWhy = true, "The least to do: the name stays, followers move by themselves, and it can be switched back for a day."
+	case changeover.Possible:
+		changeover.Recommended, changeover.RecommendedWhy = true, "The only method that can be used here now."
 	}
-	view.Methods = []page.Method{upgrade, a.changeoverMethod(view, row, followers, picked, expected), duplicate}
+	view.Methods = []page.Method{upgrade, changeover, duplicate}
 	return nil
+}
+
+// preparation is how long the copy of the data is expected to take.
+func preparation(dataBytes int64) time.Duration {
+	const bytesPerSecond = 100 << 20
+	return time.Duration(dataBytes/bytesPerSecond+5) * time.Second
+}
+
+// staysOn is the cell of a method that keeps the major version.
+func staysOn(row db.DatabaseListRow) page.MethodCell {
+	return page.MethodCell{Value: "stays " + or(row.Reading.Version, fmt.Sprint(row.Database.Major)), Note: "the newest minor version installed"}
 }
 
 func (a *app) changeoverMethod(view *page.ChangePlanView, row db.DatabaseListRow, followers []db.DatabaseListRow, picked *db.DatabaseListRow, expected page.MethodCell) page.Method {
 	m := page.Method{
-		Key: "changeover", Title: "Follower changeover", Text: "A follower on the new plan becomes the leader, at once.",
-		Possible: view.Refusal == "", State: "Yes", Outage: expected,
-		Version:   page.MethodCell{Value: "stays " + or(row.Reading.Version, fmt.Sprint(row.Database.Major)), Note: "the newest minor version installed"},
+		Key: methodChangeover, Title: "Follower changeover", Text: "A follower on the new plan becomes the leader, at once.",
+		Possible: view.FollowerRefusal == "", State: "Yes", Outage: expected, Version: staysOn(row),
 		ExtraCost: page.MethodCell{Value: monthly(view.Plan), Note: "the old leader, until it is destroyed"},
 		Names:     page.MethodCell{Value: "new name", Note: "DATABASE_URL moves, the old leader gets a colour"},
-		UndoUntil: page.MethodCell{Value: "the follower is unfollowed", Note: noReturnWords(view)},
+		UndoUntil: page.MethodCell{Value: "the follower is unfollowed", Note: noReturnWords(view, methodChangeover)},
 		Followers: page.MethodCell{Value: "none here", Note: "any would stay with the old leader"},
+	}
+	if expected.Note != "" {
+		m.Outage.Note += "; and the app is scaled down meanwhile"
 	}
 	if picked != nil {
 		m.Preparation = page.MethodCell{Value: "none", Note: picked.Database.Name + " is there"}
 	} else {
-		const bytesPerSecond = 100 << 20
-		m.Preparation = page.MethodCell{Value: "about " + wordsOf(time.Duration(view.DataBytes/bytesPerSecond+5)*time.Second), Note: "the app goes on meanwhile"}
+		m.Preparation = page.MethodCell{Value: "about " + wordsOf(preparation(view.DataBytes)), Note: "the app goes on meanwhile"}
 	}
 	if n := len(followers); n > 0 && (picked == nil || n > 1) {
 		m.Followers = page.MethodCell{Value: "stay with the old leader", Note: "one button re-creates each"}
 	}
 	if m.Possible {
-		m.Recommended, m.RecommendedWhy = true, "The only method of this version that can be used here."
 		return m
 	}
-	m.State, m.Why = "No", view.Refusal
+	m.State, m.Why = "No", view.FollowerRefusal
 	if view.Plan.Tier.CanFollow && row.Database.State == platform.DatabaseAvailable && !row.Database.ForkReady {
 		m.State, m.WouldHelp = "Not yet", "It becomes possible after the first full checkpoint, by itself."
 	}
 	return m
 }
 
-func noReturnWords(view *page.ChangePlanView) string {
+// noReturnWords says which step the point of no return is before; only the
+// chosen method's steps are drawn.
+func noReturnWords(view *page.ChangePlanView, method string) string {
+	if view.Method != method {
+		return ""
+	}
 	for _, s := range view.Timeline.Steps {
 		if s.NoReturn {
 			return fmt.Sprintf("step %d of %d", s.Position, len(view.Timeline.Steps))
@@ -116,7 +162,7 @@ func (a *app) outagesBefore(ctx context.Context, databaseID, operationID int64) 
 	}
 	var outages []time.Duration
 	for _, op := range operations {
-		if op.ID >= operationID || op.Kind != platform.FollowerChangeover || op.State != platform.OperationCompleted || len(outages) == 3 {
+		if op.ID >= operationID || !op.Kind.Switches() || op.State != platform.OperationCompleted || len(outages) == 3 {
 			continue
 		}
 		change, err := db.ChangeoverOf(ctx, a.pool, op.ID)

@@ -59,6 +59,9 @@ func (a *app) showDatabase(c echo.Context, row db.DatabaseListRow, url string, a
 	}
 	view.Connection.URL = url
 	view.AttachForm = attach
+	if view.Maintenance != nil {
+		view.Maintenance.CSRF = visitorOf(c).CSRF
+	}
 	view.Activity.ShowIdle = c.QueryParam("idle") != ""
 	f, err := a.frame(c, d.Name, layout.NavDatabases, db.LiveDatabase(d.ID))
 	if err != nil {
@@ -134,6 +137,9 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	}
 	view.Activity = a.activityView(ctx, row, view.May)
 	if err := a.databaseOperations(ctx, row, &view); err != nil {
+		return view, err
+	}
+	if view.Maintenance, err = a.databaseMaintenance(ctx, access, row, now); err != nil {
 		return view, err
 	}
 	if err := platform.CanFollow(d, plan, now); err != nil {
@@ -271,7 +277,7 @@ func (a *app) databaseOperations(ctx context.Context, row db.DatabaseListRow, vi
 		if op.State == platform.OperationCompleted {
 			h.Note = "by " + op.RequestedBy
 		}
-		if op.Kind == platform.FollowerChangeover {
+		if op.Kind.Switches() {
 			change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
 			if err != nil {
 				return err

@@ -79,7 +79,8 @@ func TestJourney(t *testing.T) {
 	b.click("change-plan")
 	b.awaitPath(10*time.Second, "/databases/"+leader+"/change-plan")
 	b.see("methods")
-	b.awaitText(time.Second, "method-upgrade", "Not available yet")
+	b.run("choose the changeover", chromedp.Click(id("method-changeover")+" input"))
+	b.await(10*time.Second, "the changeover is chosen", `location.search.includes("method=changeover") && document.querySelector('[data-testid="start"]')?.closest("form").action.endsWith("/changeover")`)
 	b.see("preflight")
 	b.photograph("08-change-plan")
 	b.click("start") // without the confirmation

@@ -183,7 +183,7 @@ func (a *app) renderMailbox(ctx context.Context, e eyes) ([]string, error) {
 func (a *app) renderMaintenances(ctx context.Context, e eyes) ([]string, error) {
 	now := time.Now()
 	from, _ := weekFrom("", now)
-	view, err := a.maintenanceView(ctx, e.access, from, now, false)
+	view, err := a.maintenanceView(ctx, e.access, from, now, false, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (a *app) renderDatabase(ctx context.Context, id int64, e eyes) (rendered, e
 		}
 	}
 	fragments, err := renderFragments(ctx, page.DatabaseHead(view), page.DatabaseNotes(view), page.DatabaseOperation(view), page.DatabaseTopology(view),
-		page.DatabaseFactsList(view), page.DatabaseActivity(view.Activity), page.DatabaseHistory(view), page.DatabaseDanger(view), component.LagNow(now))
+		page.DatabaseFactsList(view), page.DatabaseActivity(view.Activity), page.DatabaseMaintenance(view.Maintenance), page.DatabaseHistory(view), page.DatabaseDanger(view), component.LagNow(now))
 	return rendered{fragments, a.shapes.changed(view, e.key())}, err
 }
 
@@ -266,7 +266,7 @@ func (a *app) renderOperation(ctx context.Context, id int64, e eyes) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	return renderFragments(ctx, page.OperationHead(view), page.OperationVerdict(view), page.OperationTodo(view), page.OperationTimeline(view), page.OperationSide(view))
+	return renderFragments(ctx, page.OperationHead(view), page.OperationVerdict(view), page.OperationMaintenance(view.Maintenance), page.OperationTodo(view), page.OperationTimeline(view), page.OperationSide(view))
 }
 
 func (a *app) renderApp(ctx context.Context, id int64, e eyes) ([]string, error) {

@@ -39,7 +39,7 @@ func (a *app) showMaintenances(c echo.Context, open int64, form component.Form) 
 	now := time.Now()
 	from, shared := weekFrom(c.QueryParam("from"), now)
 	all := c.QueryParam("history") == "all"
-	view, err := a.maintenanceView(ctx, access, from, now, all)
+	view, err := a.maintenanceView(ctx, access, from, now, all, open)
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,10 @@ func (a *app) showMaintenances(c echo.Context, open int64, form component.Form) 
 			view.Coming[i].Open, view.Coming[i].Form = true, form
 		}
 	}
-	// The fragments show the week that begins today, and the newest history.
+	// The fragments show the week that begins today, and the newest history; and
+	// they would take away what is said about a refused form.
 	var topics []string
-	if shared && !all {
+	if shared && !all && !form.Failed() {
 		topics = []string{db.LiveMaintenances}
 	}
 	f, err := a.frame(c, "Maintenances", layout.NavMaintenances, topics...)
@@ -62,14 +63,14 @@ func (a *app) showMaintenances(c echo.Context, open int64, form component.Form) 
 }
 
 // maintenanceView is the page as somebody with access sees it.
-func (a *app) maintenanceView(ctx context.Context, access platform.Access, from, now time.Time, all bool) (page.MaintenanceIndexView, error) {
-	view := page.MaintenanceIndexView{}
+func (a *app) maintenanceView(ctx context.Context, access platform.Access, from, now time.Time, all bool, open int64) (page.MaintenanceIndexView, error) {
+	view := page.MaintenanceIndexView{MayAddBlackout: mayAddBlackout(access)}
 	seen := db.MaintenanceFilter{Access: &access, Limit: mostPast}
 	coming, err := db.ComingMaintenances(ctx, a.pool, seen)
 	if err != nil {
 		return view, err
 	}
-	if view.Coming, err = a.comingRows(ctx, access, coming, now); err != nil {
+	if view.Coming, err = a.comingRows(ctx, access, coming, now, open); err != nil {
 		return view, err
 	}
 	if err := a.fillHistory(ctx, &view, seen, all); err != nil {
@@ -88,14 +89,28 @@ func (a *app) maintenanceView(ctx context.Context, access platform.Access, from,
 		if b.Until.After(now) {
 			view.Blackouts = append(view.Blackouts, page.BlackoutRow{
 				ID: b.ID, Reason: b.Reason, AppName: b.AppName, From: b.From, Until: b.Until, CreatedBy: b.CreatedBy,
+				MayRemove: access.Admin || b.AppID != nil && access.On(*b.AppID) >= platform.RoleOperate,
 			})
 		}
 	}
 	return view, a.fillWeek(ctx, &view, access, drawn, from, now)
 }
 
-// comingRows are the rows of what is to come.
-func (a *app) comingRows(ctx context.Context, access platform.Access, coming []platform.Maintenance, now time.Time) ([]page.MaintenanceRow, error) {
+// mayAddBlackout is whether there is any app that the reader may keep free.
+func mayAddBlackout(access platform.Access) bool {
+	for _, app := range access.AppIDs() {
+		if access.On(app) >= platform.RoleOperate {
+			return true
+		}
+	}
+	return access.Admin
+}
+
+// mostActs is how many rows hold their form; the others link to themselves opened.
+const mostActs = 20
+
+// comingRows are the rows of what is to come; open is the one that is opened.
+func (a *app) comingRows(ctx context.Context, access platform.Access, coming []platform.Maintenance, now time.Time, open int64) ([]page.MaintenanceRow, error) {
 	databases, operations := make([]int64, len(coming)), make([]int64, len(coming))
 	for i, m := range coming {
 		databases[i], operations[i] = m.DatabaseID, m.OperationID
@@ -131,14 +146,34 @@ func (a *app) comingRows(ctx context.Context, access platform.Access, coming []p
 		if m.AtOnce || m.State == platform.MaintenanceRunning {
 			row.ScheduledAt = nil
 		}
-		if row.MayAct {
-			if row.Openings, err = a.openingsFor(ctx, m, now); err != nil {
-				return nil, err
+		if access.On(m.AppID) >= platform.RoleOperate {
+			if row.Folded = i >= mostActs && m.ID != open; !row.Folded {
+				if err := a.fillActs(ctx, &row, m, now); err != nil {
+					return nil, err
+				}
 			}
 		}
 		rows[i] = row
 	}
 	return rows, nil
+}
+
+// fillActs fills in what the reader may do with a maintenance.
+func (a *app) fillActs(ctx context.Context, row *page.MaintenanceRow, m platform.Maintenance, now time.Time) error {
+	op, err := db.OperationByID(ctx, a.pool, m.OperationID)
+	if err != nil {
+		return err
+	}
+	row.CancelAskedBy = op.CancelRequestedBy
+	if !canCancel(op) {
+		return nil
+	}
+	row.MayAct, row.CanMove = true, m.Kind != platform.MaintenanceSwitchBack
+	row.CanRun = row.CanMove && m.State != platform.MaintenanceRunning && !m.AtOnce
+	if row.CanMove {
+		row.Openings, err = a.openingsFor(ctx, m, now)
+	}
+	return err
 }
 
 // openingsFor are the times that a maintenance can be moved to, with the one at

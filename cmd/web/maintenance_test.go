@@ -24,6 +24,9 @@ func maintenanceOf(t testing.TB, s *site, d platform.Database, at *time.Time) pl
 		if err != nil {
 			return err
 		}
+		if err := db.InsertSwitch(t.Context(), tx, op.ID); err != nil {
+			return err
+		}
 		m, err = db.CreateMaintenance(t.Context(), tx, db.NewMaintenance{DatabaseID: d.ID, OperationID: op.ID, Kind: platform.MaintenanceUpgrade,
 			FromPlan: d.Plan, ToPlan: "standard-2", ScheduledAt: at, CreatedBy: "mei@example.com"})
 		return err

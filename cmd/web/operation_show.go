@@ -28,7 +28,7 @@ func (a *app) drawOperation(ctx context.Context, op platform.Operation) (drawnOp
 	if d.steps, err = db.OperationSteps(ctx, a.pool, op.ID); err != nil {
 		return d, err
 	}
-	if op.Kind == platform.FollowerChangeover {
+	if op.Kind.Switches() {
 		change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
 		if err != nil {
 			return d, err
@@ -68,6 +68,9 @@ func (a *app) operationShow(c echo.Context) error {
 	view, err := a.operationView(ctx, visitorOf(c).Access, op)
 	if err != nil {
 		return err
+	}
+	if view.Maintenance != nil {
+		view.Maintenance.CSRF = visitorOf(c).CSRF
 	}
 	f, err := a.frame(c, fmt.Sprintf("%s %d of %s", view.Title, op.ID, view.DatabaseName), layout.NavDatabases, db.LiveOperation(op.ID))
 	if err != nil {
@@ -162,7 +165,13 @@ func (a *app) operationView(ctx context.Context, access platform.Access, op plat
 	view.Verdict = verdict(drawn, database)
 	if drawn.change != nil {
 		view.Outage = outage(drawn)
-		if err := a.changeoverAside(ctx, access, drawn, database, target, &view); err != nil {
+		aside := a.changeoverAside
+		if op.Kind != platform.FollowerChangeover {
+			aside = func(ctx context.Context, access platform.Access, d drawnOperation, it platform.Database, _ *platform.Database, view *page.OperationShowView) error {
+				return a.upgradeAside(ctx, access, d, it, view)
+			}
+		}
+		if err := aside(ctx, access, drawn, database, target, &view); err != nil {
 			return view, err
 		}
 	}

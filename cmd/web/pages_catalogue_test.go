@@ -112,6 +112,25 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/maintenances", name: "maintenances", path: "/maintenances"},
 		{route: "/maintenances", name: "maintenances-opened", path: fmt.Sprintf("/maintenances?open=%d", d.scheduled.ID)},
 		{route: "/maintenances", name: "maintenances-later", path: "/maintenances?history=all&from=" + time.Now().AddDate(0, 0, 14).Format(time.DateOnly)},
+		{route: "/maintenances/:id", name: "maintenance-opened", path: maintenancePath(d.scheduled.ID)},
+		{route: "/maintenances/:id/run", name: "maintenance-run", path: maintenancePath(d.scheduled.ID) + "/run"},
+		{route: "/maintenances/:id/cancel", name: "maintenance-cancel", path: maintenancePath(d.scheduled.ID) + "/cancel"},
+		{route: "/maintenances", name: "maintenances-move-refused", path: fmt.Sprintf("/maintenances?open=%d", d.scheduled.ID), then: func(b *tab) {
+			b.run("choose another time", chromedp.Click(chromedp.CSS(fmt.Sprintf("#maintenance-%d input[value=other]", d.scheduled.ID))))
+			b.run("move without a day", chromedp.Click(chromedp.CSS(fmt.Sprintf("#maintenance-%d button[type=submit]", d.scheduled.ID))))
+			b.see("error-date")
+		}},
+		{route: "/blackouts/new", name: "blackout-new", path: "/blackouts/new"},
+		{route: "/blackouts/new", name: "blackout-new-refused", path: "/blackouts/new", then: func(b *tab) {
+			b.click("add")
+			b.see("error-from_date")
+		}},
+		{route: "/databases/:database/window", name: "window", path: leader + "/window"},
+		{route: "/databases/:database/switch-back", name: "switch-back-refused", path: leader + "/switch-back"},
+		{route: "/databases/:database/destroy-old-server", name: "destroy-old-server-refused", path: leader + "/destroy-old-server"},
+		{route: "/databases/:database", name: "database-maintenance", path: databasePath(d.scheduled.DatabaseName)},
+		{route: "/operations/:id", name: "operation-upgrade", path: operationPath(d.scheduled.OperationID)},
+		{route: "/databases/:database/change-plan", name: "change-plan-changeover", path: leader + "/change-plan?method=changeover"},
 		{route: "/maintenances/calendar", name: "calendar-feed", path: "/maintenances/calendar"},
 		{route: "/maintenances/calendar", name: "calendar-feed-made", path: "/maintenances/calendar", then: func(b *tab) {
 			b.click("make-feed")

@@ -20,12 +20,12 @@ func CreateBlackout(ctx context.Context, q Querier, b platform.Blackout) (platfo
 
 // BlackoutByID is NotFound for one that was removed.
 func BlackoutByID(ctx context.Context, q Querier, id int64) (platform.Blackout, error) {
-	return one[platform.Blackout](ctx, q, noBlackout(), `select `+blackoutColumns+` from blackouts b left join apps a on a.id = b.app_id where b.id = $1`, id)
+	return one[platform.Blackout](ctx, q, NoBlackout(), `select `+blackoutColumns+` from blackouts b left join apps a on a.id = b.app_id where b.id = $1`, id)
 }
 
 // DeleteBlackout removes a blackout; one that is gone already is NotFound.
 func DeleteBlackout(ctx context.Context, q Querier, id int64) error {
-	return mustTouch(ctx, q, noBlackout(), `with gone as (delete from blackouts where id = $1 returning id)
+	return mustTouch(ctx, q, NoBlackout(), `with gone as (delete from blackouts where id = $1 returning id)
 		select pg_notify('live', 'maintenances') from gone`, id)
 }
 
@@ -43,6 +43,7 @@ func BlackoutsFor(ctx context.Context, q Querier, appID int64, now time.Time) ([
 		where b.ends_at > $2 and (b.app_id is null or b.app_id = $1) order by b.begins_at, b.id`, appID, now)
 }
 
-func noBlackout() error {
+// NoBlackout is the answer about a blackout that does not exist.
+func NoBlackout() error {
 	return platform.NotFound("The blackout does not exist any more. Reload the page.")
 }

@@ -86,3 +86,10 @@ func AppsAroundApp(ctx context.Context, q Querier, appID int64) ([]int64, error)
 		select $1::bigint as app_id union
 		select d.app_id from attachments t join databases d on d.id = t.database_id where t.app_id = $1) apps`, appID)
 }
+
+// ReachOfMaintenance is that of its database.
+func ReachOfMaintenance(ctx context.Context, q Querier, id int64) (Reach, error) {
+	return one[Reach](ctx, q, noMaintenance(), `select array[d.app_id] as apps,
+			array(select distinct t.app_id from attachments t where t.database_id = d.id) as seen_by
+		from maintenances m join databases d on d.id = m.database_id where m.id = $1`, id)
+}

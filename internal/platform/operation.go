@@ -56,6 +56,12 @@ func (k OperationKind) Title() string {
 	return string(k)
 }
 
+// Switches is whether the procedure is a planned switch, in which writes are
+// refused for a moment that is measured.
+func (k OperationKind) Switches() bool {
+	return k == FollowerChangeover || k == Upgrade || k == SwitchBack
+}
+
 // OperationState is where an operation stands.
 type OperationState string
 

@@ -751,8 +751,8 @@ func databaseFacts(v DatabaseShowView) []component.Fact {
 		{Label: "Rollback"},
 		{Label: "Created", Time: d.CreatedAt},
 		{Label: "Region, zone", Value: "local, zone " + d.Zone},
-		{Label: "Maintenance"},
-		{Label: "Maintenance window"},
+		{Label: "Maintenance", Value: nextMaintenance(v.Maintenance)},
+		{Label: "Maintenance window", Value: windowOf(v.Maintenance)},
 		{Label: "Cost so far", Value: component.Cost(d.CostCents), TestID: "fact-cost"},
 		{Label: "Port", Value: port(d.Port)},
 	}
@@ -780,6 +780,23 @@ func databaseFacts(v DatabaseShowView) []component.Fact {
 		}
 	}
 	return facts
+}
+
+func nextMaintenance(m *DatabaseMaintenanceView) string {
+	switch {
+	case m == nil:
+		return ""
+	case m.Coming == nil:
+		return "not required"
+	}
+	return m.Coming.Status.Word
+}
+
+func windowOf(m *DatabaseMaintenanceView) string {
+	if m == nil {
+		return ""
+	}
+	return m.Window.String()
 }
 
 func port(n int) string {

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/page"
+)
+
+// upgradeAside fills in what stands around the timeline of an upgrade or a
+// switch back: when it is due and what can be done about that, who holds it up,
+// who is connected, and afterwards the way back.
+func (a *app) upgradeAside(ctx context.Context, access platform.Access, d drawnOperation, it platform.Database, view *page.OperationShowView) error {
+	m, err := db.MaintenanceOf(ctx, a.pool, d.op.ID)
+	if err != nil {
+		return err
+	}
+	view.Title, view.FromPlan, view.ToPlan = m.Title(), m.FromPlan, m.ToPlan
+	view.Maintenance = &page.OperationMaintenanceView{DatabaseName: it.Name}
+	may := access.On(it.AppID)
+	if m.State.Open() {
+		rows, err := a.comingRows(ctx, access, []platform.Maintenance{m}, time.Now(), m.ID)
+		if err != nil {
+			return err
+		}
+		view.Maintenance.Coming = &rows[0]
+		a.holdingUp(ctx, d, m, it, may >= platform.RoleOperate, view.Maintenance)
+		a.stillConnected(ctx, d, it, view)
+		for i := range view.Connected {
+			view.Connected[i].CanEnd = view.Connected[i].CanEnd && may >= platform.RoleOperate
+		}
+		return nil
+	}
+	if m.KeptUntil == nil || d.op.State != platform.OperationCompleted {
+		return nil
+	}
+	row, err := a.databaseNamed(ctx, platform.Everything(), it.Name)
+	if err != nil {
+		return err
+	}
+	view.Maintenance.MayChange, view.Maintenance.MayDestroy = may >= platform.RoleOperate, may == platform.RoleManage
+	view.Maintenance.Kept, err = a.keptServer(ctx, row)
+	return err
+}
+
+// holdingUp fills in the transactions for which the maintenance waits now.
+func (a *app) holdingUp(ctx context.Context, d drawnOperation, m platform.Maintenance, it platform.Database, mayEnd bool, view *page.OperationMaintenanceView) {
+	if m.State != platform.MaintenanceRunning || d.op.NoReturnAt != nil || d.change.RefusedAt != nil {
+		return
+	}
+	waiting := false
+	for _, s := range d.steps {
+		waiting = waiting || s.Name == "check_again" && s.State == platform.StepRunning
+	}
+	if !waiting {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, activityWithin)
+	defer cancel()
+	backends, err := a.jobs.HoldingUp(ctx, m.ID)
+	if err != nil {
+		return // the timeline says what the server does
+	}
+	for _, b := range backends {
+		view.Holding = append(view.Holding, component.Connected{
+			PID: b.PID, Name: b.Source(), Note: fmt.Sprintf("%s, in a transaction for %s", b.State, wordsOf(b.TransactionAge)), Count: 1,
+			DatabaseName: it.Name, CanEnd: mayEnd,
+		})
+	}
+}
