@@ -58,13 +58,13 @@ func TestJourneyWithoutMouse(t *testing.T) {
 	b.press("Escape")
 	b.await(waitForPage, "the menu is closed", `!document.querySelector("details.account").open && document.activeElement.matches("details.account summary")`)
 
-	p.until(token, leader, "available", func(d databaseJSON) bool { return d.State == "available" })
+	p.until(token, leader, "available", func(d databaseJSON) bool { return d.State == "available" && d.Operation == nil })
 	p.api(token, "/databases/"+leader+"/followers", "plan=standard-2")
 	follower := p.names(token)[1]
 	if follower == leader {
 		follower = p.names(token)[0]
 	}
-	p.until(token, follower, "readable", func(d databaseJSON) bool { return d.Readable })
+	p.until(token, follower, "readable", func(d databaseJSON) bool { return d.Readable && d.Operation == nil })
 
 	// To the leader by the search.
 	b.press("/")
