@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -227,11 +228,14 @@ func (d *seeded) connections() {
 	role := platform.RandomToken(14)
 	d.exec(`create role ` + role + ` login password '` + role + `'`)
 	var open []*pgx.Conn
+	sleep, wake := context.WithCancel(context.Background())
+	var sleeping sync.WaitGroup
 	d.t.Cleanup(func() {
 		// Not t.Context(), which has ended by now.
 		ctx := context.Background()
+		wake()
+		sleeping.Wait() // a connection is closed by who uses it
 		for _, conn := range open {
-			_ = conn.PgConn().CancelRequest(ctx)
 			_ = conn.Close(ctx)
 		}
 		if _, err := d.pool.Exec(ctx, `drop role `+role); err != nil {
@@ -246,7 +250,7 @@ func (d *seeded) connections() {
 		d.must(err)
 		open = append(open, conn)
 		if sql == "select pg_sleep(3600)" {
-			go func() { _, _ = conn.Exec(context.Background(), sql) }()
+			sleeping.Go(func() { _, _ = conn.Exec(sleep, sql) })
 			continue
 		}
 		_, err = conn.Exec(d.t.Context(), sql)

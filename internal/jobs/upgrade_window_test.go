@@ -44,6 +44,13 @@ func TestWindowIsMissedWhileTheProgramIsDown(t *testing.T) {
 	stop := h.program()
 	waitUntil(t, "it is scheduled", func() bool { return is().State == platform.MaintenanceScheduled })
 	first := *is().ScheduledAt
+	// A program that is killed before this would schedule it anew, not move it.
+	waitUntil(t, "it waits for its window", func() (waits bool) {
+		if err := h.pool.QueryRow(t.Context(), `select state = 'done' from operation_steps where operation_id = $1 and name = 'schedule'`, op.ID).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+		return waits
+	})
 	stop()
 
 	h.setClock(first.Add(platform.WindowLength))
