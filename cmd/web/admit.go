@@ -70,6 +70,12 @@ func (a *app) door(c echo.Context, who audience, access platform.Access) error {
 	if err != nil {
 		return err
 	}
+	if p := reach.Person; p != nil {
+		if *p != visitorOf(c).UserID {
+			return notThere(c)
+		}
+		return nil // every route on a notice is a reader's own
+	}
 	if !reach.Sees(access) {
 		return notThere(c)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -190,6 +191,27 @@ func TestSignInFromANewPlaceIsTold(t *testing.T) {
 	}
 	if n := len(server.Mails()); n != 2 {
 		t.Errorf("%d mails about 2 new places", n)
+	}
+
+	// The feed has it too, for this person alone.
+	var id int64
+	if err := s.pool.QueryRow(t.Context(), `select max(id) from notices where kind = 'new_place'`).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	path := fmt.Sprintf("/notices/%d", id)
+	mine, other := s.visit(t), s.signedIn(t, "other-admin@example.com")
+	mine.get("/sign-in")
+	mine.submit("/sign-in", "email", "mei@example.com", "password", testPassword)
+	mine.get(path)
+	mine.want(200, path)
+	mine.wantText("Firefox on Linux, address 2001:db8:7::1")
+	other.get("/notices")
+	if strings.Contains(other.body, "A sign-in from a new place") {
+		t.Error("another administrator's feed shows it")
+	}
+	other.get(path)
+	if other.status != 404 {
+		t.Errorf("another administrator opens it: %d", other.status)
 	}
 }
 

@@ -48,8 +48,21 @@ func (a *app) notePlace(c echo.Context, user db.User, how string) {
 		return
 	}
 	if isNew {
+		a.noticeNewPlace(c, user, how, browserName(agent), ip)
 		a.tell(c, user, "A sign-in from a new place", "Somebody signed in as you with "+how+", from a place from which you had not signed in before: "+
 			browserName(agent)+", address "+ip+".")
+	}
+}
+
+// noticeNewPlace puts the same into the person's own feed.
+func (a *app) noticeNewPlace(c echo.Context, user db.User, how, browser, ip string) {
+	_, err := db.CreateNotice(c.Request().Context(), a.pool, db.NewNotice{
+		Kind: "new_place", Level: "warn", UserID: &user.ID, Subject: "A sign-in from a new place",
+		Body: "Somebody signed in as you with " + how + ", from a place from which you had not signed in before: " + browser + ", address " + ip + ".\n\n" +
+			"If this was you, nothing needs to be done. If not, change your password under Settings and sign out every other browser there.",
+	})
+	if err != nil {
+		a.log.Warn("a notice about a sign-in was not kept", "request", requestID(c), "error", err)
 	}
 }
 

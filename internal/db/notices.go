@@ -14,6 +14,7 @@ type NewNotice struct {
 	DatabaseID  *int64
 	AppID       *int64
 	OperationID *int64
+	UserID      *int64 // a notice to this person, whom alone it is shown to
 	Subject     string
 	Body        string
 	// Once, where it is set, names the event that the notice is about: there is
@@ -36,14 +37,14 @@ func CreateNotice(ctx context.Context, q Querier, n NewNotice) (int64, error) {
 				and n.at >= coalesce(o.started_at, o.requested_at)
 			union all select id from notices where $8 <> '' and once = $8 limit 1),
 		added as (
-			insert into notices (kind, level, database_id, app_id, operation_id, subject, body, once)
-			select $1, $2, $3, $4, $5, $6, $7, nullif($8, '') where not exists (select from known)
+			insert into notices (kind, level, database_id, app_id, operation_id, subject, body, once, user_id)
+			select $1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9 where not exists (select from known)
 			on conflict on constraint notices_once_key do nothing returning id),
 		told as (
 			select pg_notify('live', 'notice:' || id), pg_notify('live', 'rail') from added)
 		select id from added left join told on true union all select id from known
 		union all select 0 where not exists (select from added) and not exists (select from known)`,
-		n.Kind, n.Level, n.DatabaseID, n.AppID, n.OperationID, n.Subject, n.Body, n.Once)
+		n.Kind, n.Level, n.DatabaseID, n.AppID, n.OperationID, n.Subject, n.Body, n.Once, n.UserID)
 }
 
 // Notice is a notice as one user sees it.
@@ -81,7 +82,7 @@ type NoticeFilter struct {
 
 // ListNotices is the feed of a user with that access, newest first. A notice is
 // seen by whoever sees its app or its database; one about neither, by
-// administrators.
+// administrators; one to a person, by that person.
 func ListNotices(ctx context.Context, q Querier, userID int64, access platform.Access, f NoticeFilter) ([]Notice, error) {
 	all, apps := sight(access)
 	return many[Notice](ctx, q, `select `+noticeColumns+fromNotices+`

@@ -182,3 +182,44 @@ func TestSearch(t *testing.T) {
 		t.Errorf("a limit of 1 found %+v", h)
 	}
 }
+
+// A notice to a person is that person's, whatever others may.
+func TestPersonalNoticeIsItsPersonsAlone(t *testing.T) {
+	pool := dbtest.New(t)
+	ctx := t.Context()
+	chef, waiter := dbtest.User(t, pool, "chef@example.com"), dbtest.User(t, pool, "waiter@example.com")
+	must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "hint", Subject: "For administrators", Body: "b"}))(t)
+	mine := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "new_place", UserID: &waiter.ID, Subject: "For the waiter", Body: "b"}))(t)
+	for _, c := range []struct {
+		name   string
+		user   int64
+		access platform.Access
+		want   int
+		sees   bool
+	}{
+		{"its person, without rights", waiter.ID, platform.Access{}, 1, true},
+		{"its person, an administrator", waiter.ID, platform.Everything(), 2, true},
+		{"another administrator", chef.ID, platform.Everything(), 1, false},
+		{"somebody without rights", chef.ID, platform.Access{}, 0, false},
+	} {
+		list := must(db.ListNotices(ctx, pool, c.user, c.access, db.NoticeFilter{}))(t)
+		sees := false
+		for _, n := range list {
+			sees = sees || n.ID == mine
+		}
+		unread, rail := must(db.UnreadNotices(ctx, pool, c.user, c.access))(t), must(db.RailOf(ctx, pool, c.user, c.access))(t)
+		if len(list) != c.want || sees != c.sees || unread != c.want || rail.UnreadNotices != c.want {
+			t.Errorf("%s: list %d, sees it %v, unread %d, rail %d; want %d, %v", c.name, len(list), sees, unread, rail.UnreadNotices, c.want, c.sees)
+		}
+	}
+	noError(t, db.MarkAllNoticesRead(ctx, pool, chef.ID, platform.Everything()))
+	noError(t, db.MarkAllNoticesRead(ctx, pool, waiter.ID, platform.Everything()))
+	for _, u := range []db.User{chef, waiter} {
+		if n := must(db.RailOf(ctx, pool, u.ID, platform.Everything()))(t).UnreadNotices; n != 0 {
+			t.Errorf("%s: %d unread after all were read", u.Email, n)
+		}
+	}
+	if reach := must(db.ReachOfNotice(ctx, pool, mine))(t); reach.Person == nil || *reach.Person != waiter.ID {
+		t.Errorf("it is for %v", reach.Person)
+	}
+}

@@ -31,8 +31,9 @@ type RunningOperation struct {
 const seenDatabases = `(select d.id from databases d where $2 or d.app_id = any($3)
 	union select t.database_id from attachments t where t.app_id = any($3))`
 
-// seenNotices is whether that access sees the notice n.
-const seenNotices = `($2 or n.app_id = any($3) or n.database_id in ` + seenDatabases + `)`
+// seenNotices is whether the user $1 of that access sees the notice n. One to
+// a person is that person's alone.
+const seenNotices = `case when n.user_id is null then $2 or n.app_id = any($3) or n.database_id in ` + seenDatabases + ` else n.user_id = $1 end`
 
 // RailOf is the rail as one user with that access sees it. Every page asks for
 // it, so it is one round trip for the counts and one for what runs.
@@ -43,7 +44,7 @@ func RailOf(ctx context.Context, q Querier, userID int64, access platform.Access
 		(select count(*) from apps where destroyed_at is null and ($2 or id = any($3)))::int as apps,
 		(select count(*) from databases d where d.state <> 'destroyed' and ($2 or d.id in `+seenDatabases+`))::int as databases,
 		(select count(*) from maintenances m where `+openMaintenance+` and ($2 or m.database_id in `+seenDatabases+`))::int as maintenances,
-		case when $2 then (select count(*) from notices) - (select count(*) from notice_reads where user_id = $1)
+		case when $2 then (select count(*) from notices) - (select count(*) from notices where user_id <> $1) - (select count(*) from notice_reads where user_id = $1)
 			else (select count(*) from notices n where `+seenNotices+`)
 				- (select count(*) from notice_reads r join notices n on n.id = r.notice_id where r.user_id = $1 and `+seenNotices+`)
 			end::int as unread_notices`, userID, all, apps)

@@ -11,6 +11,8 @@ import (
 type Reach struct {
 	Apps   []int64
 	SeenBy []int64 // apps that a database of it is attached to
+	// Person, where it is set, alone decides: it is a notice to that user.
+	Person *int64 `db:"-"`
 }
 
 // Sees is whether access reaches the thing at all.
@@ -40,13 +42,18 @@ func ReachOfOperation(ctx context.Context, q Querier, id int64) (Reach, error) {
 }
 
 // ReachOfNotice is the app that a notice is about, and its database's. A
-// notice about neither is for administrators.
+// notice about neither is for administrators, one to a person for that person.
 func ReachOfNotice(ctx context.Context, q Querier, id int64) (Reach, error) {
-	return one[Reach](ctx, q, noNotice(), `select
+	row, err := one[struct {
+		Reach
+		UserID *int64
+	}](ctx, q, noNotice(), `select
 			array(select d.app_id from databases d where d.id = n.database_id
 				union select n.app_id where n.app_id is not null) as apps,
-			array(select distinct t.app_id from attachments t where t.database_id = n.database_id) as seen_by
+			array(select distinct t.app_id from attachments t where t.database_id = n.database_id) as seen_by, n.user_id
 		from notices n where n.id = $1`, id)
+	row.Person = row.UserID
+	return row.Reach, err
 }
 
 // around is the databases that the page of a database tells about: itself,
