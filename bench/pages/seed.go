@@ -39,6 +39,11 @@ type house struct {
 	followers []int64
 }
 
+// firstSeededPort begins below the range in which the program puts servers
+// (20000-29999 unless it is told otherwise): the two that really run have ports
+// anywhere in there, and a port belongs to one server.
+const firstSeededPort = 10_000
+
 // seed fills the control database.
 func seed(ctx context.Context, pool *pgxpool.Pool, sealer *db.Sealer, s settings) (house, error) {
 	err := db.InTx(ctx, pool, func(tx pgx.Tx) error {
@@ -49,7 +54,7 @@ func seed(ctx context.Context, pool *pgxpool.Pool, sealer *db.Sealer, s settings
 		for name, value := range map[string]string{
 			"databases": strconv.Itoa(s.databases), "followers": strconv.Itoa(s.followers()), "apps": strconv.Itoa(s.apps),
 			"notices": strconv.Itoa(s.notices), "samples": strconv.Itoa(s.samplesEach()), "browsers": strconv.Itoa(s.browsers),
-			"port": "28000", "zone": "a",
+			"port": strconv.Itoa(firstSeededPort), "zone": "a",
 		} {
 			if _, err := tx.Exec(ctx, "select set_config($1, $2, true)", "bench."+name, value); err != nil {
 				return err
