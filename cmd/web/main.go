@@ -11,10 +11,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"changeover/internal/supervise"
 )
 
 const usage = `Changeover keeps PostgreSQL databases and moves them to other plans.
@@ -55,13 +56,13 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	switch {
-	case command == "serve" && len(args) == 0 && supervised():
-		ctx, cancel := liveUnder(ctx)
+	case command == "serve" && len(args) == 0 && supervise.Supervised():
+		ctx, cancel := supervise.LiveUnder(ctx)
 		defer cancel()
 		if err := serve(ctx, cfg, log, stdout); err != nil {
 			var hopeless *hopelessError
 			if errors.As(err, &hopeless) {
-				return fail(stderr, err, exitForGood)
+				return fail(stderr, err, supervise.ExitForGood)
 			}
 			return fail(stderr, err, 1)
 		}
@@ -106,15 +107,15 @@ func superviseProgram(cfg config, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, err, 1)
 	}
-	s := &supervisor{
-		command: []string{self}, env: os.Environ(), home: cfg.Home, stderr: stderr,
-		silence: 10, drain: 25 * time.Second,
+	s := &supervise.Supervisor{
+		Command: []string{self}, Env: os.Environ(), Home: cfg.Home, Stderr: stderr,
+		Silence: 10, Drain: 25 * time.Second,
 	}
 	if os.Getpid() == 1 {
 		// A container ends with its first process: whatever still runs would be
 		// killed, so the databases are stopped cleanly before (safety 4).
-		s.afterEnd = func() {
-			_ = os.Remove(filepath.Join(cfg.Home, pidFile)) // stop-all must not signal us
+		s.AfterEnd = func() {
+			_ = os.Remove(supervise.PIDFile(cfg.Home)) // stop-all must not signal us
 			process, err := os.StartProcess(self, []string{self, "stop-all"}, &os.ProcAttr{
 				Env: os.Environ(), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
 			})
@@ -124,10 +125,10 @@ func superviseProgram(cfg config, stderr io.Writer) int {
 			}
 			pid := process.Pid
 			_ = process.Release()
-			waitFor(pid)
+			supervise.WaitFor(pid)
 		}
 	}
-	return s.run()
+	return s.Run()
 }
 
 // version is what the program was built from.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"changeover/internal/supervise"
 )
 
 // await polls what cannot announce itself: another process.
@@ -91,7 +93,7 @@ func TestProgramsLife(t *testing.T) {
 		if err := cmd.Run(); err == nil || !strings.Contains(stderr.String(), "already runs on "+p.home) || !strings.Contains(stderr.String(), address) {
 			t.Errorf("%v\n%s", err, stderr.String())
 		}
-		if got, err := readPID(filepath.Join(p.home, pidFile)); err != nil || got != p.cmd.Process.Pid {
+		if got, err := supervise.PID(p.home); err != nil || got != p.cmd.Process.Pid {
 			t.Errorf("the supervisor's pid file holds %d (%v), want %d", got, err, p.cmd.Process.Pid)
 		}
 	})

@@ -19,6 +19,12 @@ import (
 	"changeover/internal/platform/engine/local"
 )
 
+func TestMain(m *testing.M) {
+	status := m.Run()
+	_ = os.RemoveAll(builtIn())
+	os.Exit(status)
+}
+
 // builtIn is where the program under test is built; TestMain removes it.
 func builtIn() string {
 	return filepath.Join(os.TempDir(), "changeover-bin-"+strconv.Itoa(os.Getpid()))

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine/local"
+	"changeover/internal/supervise"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -201,7 +201,7 @@ func shortVersion() string {
 
 // supervisorPID is the pid of the supervisor that runs on home; 0 when none does.
 func supervisorPID(home string) int {
-	pid, err := readPID(filepath.Join(home, pidFile))
+	pid, err := supervise.PID(home)
 	if err != nil || pid == os.Getpid() || syscall.Kill(pid, 0) != nil {
 		return 0
 	}

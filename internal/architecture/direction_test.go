@@ -31,6 +31,7 @@ var rules = []rule{
 	{"internal/platform/postgres", []string{"internal/platform"}, "SQL for managed servers works with every engine, so it knows none"},
 	{"internal/platform/engine", []string{"internal/platform"}, "words between the procedures and every kind of engine"},
 	{"internal/platform/...", []string{"internal/platform", "internal/platform/..."}, "technology around the nouns"},
+	{"internal/supervise", nil, "it keeps a process running, whatever that does; its worker starts in milliseconds"},
 	{"internal/architecture", nil, "it reads files"},
 	{"scripts/demo", []string{"bench/program"}, "it drives the built program from outside, as the benchmarks do"},
 	{"scripts/...", nil, "tools stand outside"},

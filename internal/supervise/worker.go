@@ -1,4 +1,4 @@
-package main
+package supervise
 
 import (
 	"context"
@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// supervised is whether this process is the worker of a supervisor.
-func supervised() bool { return os.Getenv(workerVariable) != "" }
+// Supervised is whether this process is the worker of a supervisor.
+func Supervised() bool { return os.Getenv(workerVariable) != "" }
 
-// liveUnder makes this worker beat for its supervisor each second and ends the
+// LiveUnder makes this worker beat for its supervisor each second and ends the
 // returned context when the supervisor is gone, so that no worker is left
 // without one.
-func liveUnder(ctx context.Context) (context.Context, context.CancelFunc) {
+func LiveUnder(ctx context.Context) (context.Context, context.CancelFunc) {
 	// Inherited descriptors stay open in every program that is started from
 	// here; a database that held the heartbeat would hide this worker's death.
 	syscall.CloseOnExec(3)
