@@ -119,6 +119,20 @@ func TestFilesAreShort(t *testing.T) {
 	}
 }
 
+// A program that go build left in the root was committed twice; it is in every
+// clone for ever.
+func TestNothingLargeIsInTheTree(t *testing.T) {
+	const most = 700_000 // the largest is the accessibility checker of the browser tests
+	for _, name := range sources(t) {
+		info, err := os.Stat(filepath.Join(root, name))
+		if err != nil {
+			t.Error(err)
+		} else if info.Size() > most {
+			t.Errorf("%s has %d bytes, more than %d; what is built does not belong into the tree", name, info.Size(), most)
+		}
+	}
+}
+
 func TestPackagesAreNamedAfterWhatTheyOwn(t *testing.T) {
 	commented := map[string]bool{}
 	for _, f := range goFiles(t) {
