@@ -93,10 +93,11 @@ type Operation struct {
 
 // Step is one step of it; MS is nil before it has ended.
 type Step struct {
-	Name   string   `json:"name"`
-	State  string   `json:"state"`
-	Detail string   `json:"detail"`
-	MS     *float64 `json:"ms"`
+	Name     string   `json:"name"`
+	State    string   `json:"state"`
+	Detail   string   `json:"detail"`
+	Downtime bool     `json:"downtime"` // the app cannot write in it
+	MS       *float64 `json:"ms"`
 }
 
 // Started is what a request that starts an operation is answered with.

@@ -1,4 +1,4 @@
-package main
+package switching
 
 import (
 	"bytes"
@@ -58,13 +58,15 @@ func newHandMade(ctx context.Context, dir string, settings map[string]string) (*
 	return h, h.write(h.url(leader))
 }
 
-func (h *handMade) name() string { return "hand-made" }
+// Name is what the table calls it.
+func (h *handMade) Name() string { return "hand-made" }
 
 func (h *handMade) url(c *cluster.Cluster) string {
 	return c.URL(handMadeRole, handMadePassword, "app")
 }
 
-func (h *handMade) urls() (leader, follower string) {
+// URLs are the two servers' own.
+func (h *handMade) URLs() (leader, follower string) {
 	leader = h.url(h.leader)
 	if h.follower != nil {
 		follower = h.url(h.follower)
@@ -79,9 +81,9 @@ func (h *handMade) write(url string) error {
 	return h.leader.Own(h.file)
 }
 
-// source reads the file. The script writes it in place, so a reader may find it
+// Source reads the file. The script writes it in place, so a reader may find it
 // empty for a moment and looks again.
-func (h *handMade) source(context.Context) (string, error) {
+func (h *handMade) Source(context.Context) (string, error) {
 	data, err := os.ReadFile(h.file)
 	url, isWhole := strings.CutSuffix(string(data), "\n")
 	if err == nil && !isWhole {
@@ -90,9 +92,9 @@ func (h *handMade) source(context.Context) (string, error) {
 	return url, err
 }
 
-// prepare makes the follower the first time; later the script itself has left
+// Prepare makes the follower the first time; later the script itself has left
 // the old leader following the new one.
-func (h *handMade) prepare(ctx context.Context) error {
+func (h *handMade) Prepare(ctx context.Context) error {
 	if h.follower != nil {
 		return nil
 	}
@@ -108,8 +110,9 @@ func (h *handMade) prepare(ctx context.Context) error {
 	return h.leader.WaitForFollower(ctx, "hand_made")
 }
 
-func (h *handMade) changeOver(ctx context.Context) (outcome, error) {
-	_, newURL := h.urls()
+// Switch runs the script.
+func (h *handMade) Switch(ctx context.Context) (Outcome, error) {
+	_, newURL := h.URLs()
 	cmd := h.leader.Command(ctx, "bash", "-c", handMadeScript, "hand-made.sh", h.leader.BinDir, h.leader.Dir, h.follower.Dir, h.file)
 	cmd.Env = append(cmd.Env, "NEW_URL="+newURL)
 	var complaints bytes.Buffer
@@ -117,16 +120,16 @@ func (h *handMade) changeOver(ctx context.Context) (outcome, error) {
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.Output()
 	if err != nil {
-		return outcome{}, fmt.Errorf("%w: %s", err, strings.TrimSpace(complaints.String()))
+		return Outcome{}, fmt.Errorf("%w: %s", err, strings.TrimSpace(complaints.String()))
 	}
 	h.leader, h.follower = h.follower, h.leader
 	return parseSteps(string(out))
 }
 
 // parseSteps reads the script's lines "step NAME MILLISECONDS".
-func parseSteps(out string) (outcome, error) {
+func parseSteps(out string) (Outcome, error) {
 	down := map[string]bool{"stop": true, "replay": true, "end": true, "promote": true, "probe": true, "route": true}
-	var o outcome
+	var o Outcome
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
 		if len(fields) != 3 || fields[0] != "step" {
@@ -136,16 +139,17 @@ func parseSteps(out string) (outcome, error) {
 		if err != nil {
 			return o, fmt.Errorf("the script printed %q", line)
 		}
-		s := step{name: fields[1], took: time.Duration(ms * float64(time.Millisecond)), inOutage: down[fields[1]]}
-		if s.inOutage {
-			o.claimedMS += ms
+		s := Step{Name: fields[1], Took: time.Duration(ms * float64(time.Millisecond)), InOutage: down[fields[1]]}
+		if s.InOutage {
+			o.ClaimedMS += ms
 		}
-		o.steps = append(o.steps, s)
+		o.Steps = append(o.Steps, s)
 	}
 	return o, nil
 }
 
-func (h *handMade) close(ctx context.Context) error {
+// Close stops both servers.
+func (h *handMade) Close(ctx context.Context) error {
 	var first error
 	for _, c := range []*cluster.Cluster{h.follower, h.leader} {
 		if c == nil {

@@ -1,4 +1,4 @@
-package main
+package switching
 
 import (
 	"encoding/json"
@@ -19,7 +19,7 @@ type figures struct {
 	Refused     float64 // median of the longest refusal of one writer
 	Silence     float64 // median of the time in which nobody's write was accepted
 	Claimed     float64 // median of the outage that the side measured itself
-	Total       float64 // median of the whole changeover
+	Total       float64 // median of the time from the request to everything done
 	Acked       int
 	Lost        int
 	Failed      int
@@ -39,7 +39,7 @@ func (c *contestant) figures() figures {
 		gaps = append(gaps, ms(m.report.LongestGap))
 		refusals = append(refusals, ms(m.report.LongestRefusal))
 		silences = append(silences, ms(m.report.LongestSilence))
-		claims = append(claims, m.outcome.claimedMS)
+		claims = append(claims, m.outcome.ClaimedMS)
 		totals = append(totals, ms(m.total))
 		f.Failed += m.report.Failed
 		f.Interrupted += m.report.Interrupted
@@ -74,23 +74,23 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-func (f contest) print(out io.Writer, s settings) {
+func (f contest) print(out io.Writer, b Benchmark, s Settings) {
 	peer := f.peer.figures()
 	order := []*contestant{f.peer}
 	if f.program != nil {
 		order = []*contestant{f.program, f.peer}
 	}
-	fmt.Fprintf(out, "Follower changeover, direct connections: %d MiB, %d writers, %d switches each\n\n", s.size>>20, s.writers, peer.Runs)
+	fmt.Fprintf(out, "%s, direct connections: %d MiB, %d writers, %d switches each\n\n", b.Title, s.Size>>20, s.Writers, peer.Runs)
 	printFigures(out, order)
 	for _, c := range order {
-		fmt.Fprintf(out, "\nSteps of %s (* = the app is down)\n", c.name())
+		fmt.Fprintf(out, "\nSteps of %s (* = the app is down)\n", c.Name())
 		c.printSteps(out)
 		for _, message := range c.figures().Errors {
-			fmt.Fprintf(out, "a failed transaction of %s said: %s\n", c.name(), message)
+			fmt.Fprintf(out, "a failed transaction of %s said: %s\n", c.Name(), message)
 		}
 	}
 	fmt.Fprintln(out)
-	line, _ := json.Marshal(f.summary()) // numbers and strings only: cannot fail
+	line, _ := json.Marshal(f.summary(b.Name)) // numbers and strings only: cannot fail
 	fmt.Fprintf(out, "%s\n", line)
 }
 
@@ -105,7 +105,7 @@ func printFigures(out io.Writer, order []*contestant) {
 		{"longest refusal of one writer, median ms", func(f figures) string { return fmt.Sprintf("%.1f", f.Refused) }},
 		{"no write of anybody accepted, median ms", func(f figures) string { return fmt.Sprintf("%.1f", f.Silence) }},
 		{"outage by its own measure, median ms", func(f figures) string { return fmt.Sprintf("%.1f", f.Claimed) }},
-		{"whole changeover, median ms", func(f figures) string { return fmt.Sprintf("%.0f", f.Total) }},
+		{"from the request to everything done, median ms", func(f figures) string { return fmt.Sprintf("%.0f", f.Total) }},
 		{"switches", func(f figures) string { return fmt.Sprint(f.Runs) }},
 		{"commits acknowledged", func(f figures) string { return fmt.Sprint(f.Acked) }},
 		{"acknowledged and lost", func(f figures) string { return fmt.Sprint(f.Lost) }},
@@ -117,7 +117,7 @@ func printFigures(out io.Writer, order []*contestant) {
 		{"rows that should not be there, or by half", func(f figures) string { return fmt.Sprint(f.Unsound) }},
 	}
 	for _, c := range order {
-		fmt.Fprintf(w, "\t%s", c.name())
+		fmt.Fprintf(w, "\t%s", c.Name())
 	}
 	fmt.Fprintln(w, "\t")
 	for _, row := range rows {
@@ -137,12 +137,12 @@ func (c *contestant) printSteps(out io.Writer) {
 	down := map[string]bool{}
 	took := map[string][]float64{}
 	for _, m := range c.switches {
-		for _, s := range m.outcome.steps {
-			if took[s.name] == nil {
-				names = append(names, s.name)
+		for _, s := range m.outcome.Steps {
+			if took[s.Name] == nil {
+				names = append(names, s.Name)
 			}
-			took[s.name] = append(took[s.name], ms(s.took))
-			down[s.name] = s.inOutage
+			took[s.Name] = append(took[s.Name], ms(s.Took))
+			down[s.Name] = s.InOutage
 		}
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -158,10 +158,10 @@ func (c *contestant) printSteps(out io.Writer) {
 }
 
 // summary is the last line; docs/benchmarks.md explains its fields.
-func (f contest) summary() map[string]any {
+func (f contest) summary(bench string) map[string]any {
 	peer := f.peer.figures()
 	line := map[string]any{
-		"bench": "changeover",
+		"bench": bench,
 		"runs":  0,
 		"peers": map[string]any{"hand-made": map[string]any{
 			"runs": peer.Runs, "median_ms": round(peer.Median), "worst_ms": round(peer.Worst),

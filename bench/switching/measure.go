@@ -1,4 +1,4 @@
-package main
+package switching
 
 import (
 	"context"
@@ -43,15 +43,15 @@ func fill(ctx context.Context, url string, size int64) error {
 }
 
 // begin fills the leader and starts the writers, who rest until their turn.
-func begin(ctx context.Context, s side, settings settings) (*contestant, error) {
-	leader, _ := s.urls()
-	if err := fill(ctx, leader, settings.size); err != nil {
+func begin(ctx context.Context, s Side, settings Settings) (*contestant, error) {
+	leader, _ := s.URLs()
+	if err := fill(ctx, leader, settings.Size); err != nil {
 		return nil, err
 	}
 	if err := ledger.Setup(ctx, leader); err != nil {
 		return nil, err
 	}
-	c := &contestant{side: s, writers: ledger.Start(ctx, s.source, settings.writers, ledger.Options{})}
+	c := &contestant{Side: s, writers: ledger.Start(ctx, s.Source, settings.Writers, ledger.Options{})}
 	if err := c.wait(ctx); err != nil {
 		return nil, err
 	}
@@ -59,35 +59,35 @@ func begin(ctx context.Context, s side, settings settings) (*contestant, error) 
 	return c, nil
 }
 
-// turn is one switch: the follower is made and the leader changed while the
+// turn is one switch: the new server is made and put in place while the
 // writers are at work, and then every acknowledged commit so far is looked up.
 func (c *contestant) turn(ctx context.Context) error {
 	c.writers.Resume()
 	defer c.writers.Pause()
-	if err := c.prepare(ctx); err != nil {
-		return fmt.Errorf("%s: prepare: %w", c.name(), err)
+	if err := c.Prepare(ctx); err != nil {
+		return fmt.Errorf("%s: prepare: %w", c.Name(), err)
 	}
-	oldURL, newURL := c.urls()
+	oldURL, newURL := c.URLs()
 	if err := c.wait(ctx); err != nil {
 		return err
 	}
 	watch := ledger.WatchBoth(ctx, oldURL, newURL, 0)
 	from := time.Now()
-	outcome, err := c.changeOver(ctx)
+	outcome, err := c.Switch(ctx)
 	total := time.Since(from)
 	if err != nil {
 		watch.Stop()
-		return fmt.Errorf("%s: changeover: %w", c.name(), err)
+		return fmt.Errorf("%s: switch: %w", c.Name(), err)
 	}
 	if err := c.wait(ctx); err != nil {
 		return err
 	}
 	m := measured{moments: watch.Stop(), report: c.writers.Between(from, time.Now()), outcome: outcome, total: total}
 	if m.moments.OldAccepted == 0 || m.moments.NewAccepted == 0 {
-		return fmt.Errorf("%s: the watch on both servers proves nothing: %+v", c.name(), m.moments)
+		return fmt.Errorf("%s: the watch on both servers proves nothing: %+v", c.Name(), m.moments)
 	}
 	if m.audit, err = c.writers.Verify(ctx, newURL); err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
+		return fmt.Errorf("%s: %w", c.Name(), err)
 	}
 	c.switches = append(c.switches, m)
 	return nil
@@ -97,13 +97,13 @@ func (c *contestant) turn(ctx context.Context) error {
 func (c *contestant) end(ctx context.Context) error {
 	c.writers.Resume()
 	report := c.writers.Stop()
-	url, err := c.source(ctx)
+	url, err := c.Source(ctx)
 	if err != nil {
 		return err
 	}
 	c.final, err = c.writers.Verify(ctx, url)
 	if err == nil && c.final.Acked != report.Acked {
-		err = fmt.Errorf("%s: %d commits were acknowledged and %d looked for", c.name(), report.Acked, c.final.Acked)
+		err = fmt.Errorf("%s: %d commits were acknowledged and %d looked for", c.Name(), report.Acked, c.final.Acked)
 	}
 	return err
 }
@@ -113,7 +113,7 @@ func (c *contestant) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := c.writers.WaitForCommits(ctx, settled); err != nil {
-		return fmt.Errorf("%s: the writers do not get through: %w", c.name(), err)
+		return fmt.Errorf("%s: the writers do not get through: %w", c.Name(), err)
 	}
 	return nil
 }

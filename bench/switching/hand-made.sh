@@ -1,8 +1,9 @@
 #!/bin/bash
 # A planned switch by hand, as a good DBA would script it: the peer of
-# "make bench-changeover". Fast stop, 1 MB WAL segments, nothing but psql,
-# pg_controldata and signals, everything polled at 1 ms; the fence is that the
-# old leader is shut down for certain and can only ever come up in recovery.
+# "make bench-changeover" and "make bench-upgrade". Fast stop, 1 MB WAL
+# segments, nothing but psql, pg_controldata and signals, everything polled at
+# 1 ms; the fence is that the old leader is shut down for certain and can only
+# ever come up in recovery.
 #
 #   NEW_URL=postgres://… hand-made.sh BIN OLD NEW FILE
 #

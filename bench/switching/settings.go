@@ -1,0 +1,67 @@
+package switching
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Settings are the flags that these benchmarks have in common.
+type Settings struct {
+	Size     int64 // bytes of data beside the ledger
+	Writers  int
+	Pairs    int // each is a switch there and one back
+	OnlyPeer bool
+	Keep     bool
+	Logger   io.Writer // progress, for a person who waits
+}
+
+// parse reads the arguments of the benchmark called name.
+func parse(name string, args []string) (Settings, error) {
+	s := Settings{Logger: os.Stderr}
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	size := flags.String("size", "1GiB", "data in the leader beside the ledger, such as 100MiB")
+	flags.IntVar(&s.Writers, "writers", 8, "writers with a connection each; the first has synchronous_commit off")
+	flags.IntVar(&s.Pairs, "pairs", 10, "how often to go there and back")
+	short := flags.Bool("short", false, "100 MiB and 2 pairs, unless said otherwise")
+	flags.BoolVar(&s.OnlyPeer, "only-peer", false, "measure the script alone")
+	flags.BoolVar(&s.Keep, "keep", false, "leave the directory there for a look at logs")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	if *short {
+		given := map[string]bool{}
+		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		if !given["size"] {
+			*size = "100MiB"
+		}
+		if !given["pairs"] {
+			s.Pairs = 2
+		}
+	}
+	var err error
+	if s.Size, err = parseSize(*size); err != nil {
+		return s, err
+	}
+	if s.Writers < 1 || s.Pairs < 1 {
+		return s, errors.New("-writers and -pairs are at least 1")
+	}
+	return s, nil
+}
+
+// parseSize reads a number of bytes: 1GiB, 100MiB.
+func parseSize(text string) (int64, error) {
+	for unit, bytes := range map[string]int64{"GiB": 1 << 30, "MiB": 1 << 20} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			n, err := strconv.ParseInt(number, 10, 64)
+			if err == nil && n > 0 && n < 1<<20 {
+				return n * bytes, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("-size %s is not a size such as 1GiB or 100MiB", text)
+}
