@@ -43,7 +43,7 @@ func (s *side) URLs() (old, new string) { return s.Leader.URL, s.replacement }
 // the replacement waits for its window.
 func (s *side) Prepare(ctx context.Context) error {
 	if s.keeps {
-		if _, err := s.API.Start(ctx, "/databases/"+s.Leader.Name+"/destroy-old-server", url.Values{}); err != nil {
+		if _, err := s.API.Start(ctx, "/databases/"+s.Leader.Name+"/destroy-old-server", url.Values{"confirm": {s.App}}); err != nil {
 			return err
 		}
 		s.keeps = false
