@@ -1,9 +1,11 @@
 package main
 
 import (
-	"context"
+	"fmt"
 	"net/url"
 	"os"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,94 +28,107 @@ type pageFacts struct {
 // the first load, and everything that the browser complains of.
 // CHANGEOVER_TEST_ALL=1 checks and photographs all four looks; without it two,
 // which between them have both themes and both widths.
+//
+// The pages are shared out among as many browsers as there are processors, but
+// for those that change what the others show.
 func TestPages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("Looking at every page takes a minute; it is left out with -short.")
 	}
 	findBrowser(t)
 	s := newSite(t, map[string]string{"CHANGEOVER_DEVELOPMENT": "1"})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go s.listen(ctx)
+	go s.listen(t.Context())
 	v := s.signedIn(t, pagesUser)
-	b := newTab(t, s.url)
-	p := &pageWalk{tab: b, asked: watchTraffic(b), axeText: axeSource(t), titles: map[string]string{}}
-	looks := []look{{"light", 1440}, {"dark", 390}}
+	c := &catalogueWalk{looks: []look{{"light", 1440}, {"dark", 390}}, titles: map[string]string{}}
 	if os.Getenv("CHANGEOVER_TEST_ALL") != "" {
-		looks = []look{{"light", 1440}, {"dark", 1440}, {"light", 390}, {"dark", 390}}
+		c.looks = []look{{"light", 1440}, {"dark", 1440}, {"light", 390}, {"dark", 390}}
 	}
 	pages := seed(t, s).shownPages()
-	for _, signedOut := range []bool{true, false} {
-		if !signedOut {
-			call(b, "sign in", network.SetCookie, network.SetCookieParams{Name: "changeover-session", Value: v.cookie(sessionCookie), URL: s.url})
-		}
-		for _, page := range pages {
-			if page.signedOut == signedOut {
-				t.Run(page.name, func(t *testing.T) {
-					on := *b
-					on.t = t
-					p.tab = &on
-					start := time.Now()
-					p.visit(page, looks)
-					t.Logf("%.1f kB, looked at in %d ms", p.weights[len(p.weights)-1].bytes/1000, time.Since(start).Milliseconds())
-				})
+	source := axeSource(t)
+	free := make(chan *pageWalk, min(runtime.GOMAXPROCS(0), 4))
+	for range cap(free) {
+		b := newTab(t, s.url)
+		free <- &pageWalk{tab: b, catalogueWalk: c, asked: watchTraffic(b), axeText: source}
+	}
+	show := func(page shownPage, together bool) {
+		t.Run(page.name, func(t *testing.T) {
+			if together {
+				t.Parallel()
 			}
+			p := <-free
+			defer func() { free <- p }()
+			on := *p.tab
+			on.t = t
+			p.tab = &on
+			start := time.Now()
+			weight := p.visit(page)
+			t.Logf("%.1f kB, looked at in %d ms", weight/1000, time.Since(start).Milliseconds())
+		})
+	}
+	for _, page := range pages {
+		if page.signedOut {
+			show(page, false)
 		}
 	}
-	heaviest := weighed{}
-	for _, w := range p.weights {
-		if w.bytes > heaviest.bytes {
-			heaviest = w
+	for range cap(free) {
+		p := <-free
+		call(&tab{t: t, ctx: p.ctx}, "sign in", network.SetCookie, network.SetCookieParams{Name: "changeover-session", Value: v.cookie(sessionCookie), URL: s.url})
+		free <- p
+	}
+	for _, page := range pages {
+		if page.alone {
+			show(page, false)
 		}
 	}
-	t.Logf("%d pages; the heaviest is %s with %.1f kB", len(p.weights), heaviest.name, heaviest.bytes/1000)
+	for _, page := range pages {
+		if !page.alone && !page.signedOut {
+			show(page, true)
+		}
+	}
+	t.Cleanup(func() { t.Logf("%d pages; the heaviest is %s with %.1f kB", c.seen, c.heaviest, c.weight/1000) })
+}
+
+// catalogueWalk is what the browsers that share the pages tell each other.
+type catalogueWalk struct {
+	looks    []look
+	mu       sync.Mutex
+	titles   map[string]string // of the pages so far: by title the path
+	seen     int
+	heaviest string
+	weight   float64
 }
 
 // pageWalk goes from page to page in one tab.
 type pageWalk struct {
 	*tab
+	*catalogueWalk
 	asked   *traffic
 	axeText string
-	titles  map[string]string // of the pages so far: by title the path
-	weights []weighed
 }
 
-type weighed struct {
-	name  string
-	bytes float64
-}
-
-func (p *pageWalk) visit(page shownPage, looks []look) {
+// visit checks one page, and returns what it weighed in bytes.
+func (p *pageWalk) visit(page shownPage) float64 {
 	t := p.t
-	call(p.tab, "empty the cache", network.ClearBrowserCache, struct{}{})
-	p.lookAs(looks[0])
-	p.asked.forget()
-	p.open(page.path)
-	p.await(waitForPage, "everything is loaded", `document.readyState === "complete" && (!document.getElementById("lag-figure") || document.querySelector("#lag-figure .uplot"))`)
-	await(t, waitForPage, "all answers have come", p.asked.settled)
-	weight := p.asked.weight()
-	p.weights = append(p.weights, weighed{page.name, weight})
-	if weight > mostWeight || weight == 0 {
-		t.Errorf("it weighs %.0f bytes, at most %d may be transferred", weight, mostWeight)
-	}
+	weight := p.load(page.path)
+	p.weighed(page.name, weight)
+	wrong := tooHeavy(weight)
 	p.wantFacts(page)
 	if page.then != nil {
 		page.then(p.tab)
 	}
-	for i, as := range looks {
+	for i, as := range p.looks {
 		if i > 0 {
 			p.lookAs(as)
 		}
-		p.axe(p.axeText, as)
+		wrong = append(wrong, p.axe(p.axeText, as)...)
 		p.picture(page.name + "-" + as.String())
 	}
-	p.fits(320)
-	u, err := url.Parse(p.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, address := range p.asked.foreign(u.Host) {
-		t.Errorf("it asks for %s", address)
+	wrong = append(wrong, p.voices()...)
+	wrong = append(wrong, p.moves()...)
+	wrong = append(wrong, p.tooWide(320)...)
+	wrong = append(wrong, p.others()...)
+	for _, w := range wrong {
+		t.Error(w)
 	}
 	if page.refused || page.then != nil {
 		// The browser complains of the page's own status, which is meant.
@@ -124,6 +139,49 @@ func (p *pageWalk) visit(page shownPage, looks []look) {
 		}
 	}
 	p.wantNoErrors()
+	return weight
+}
+
+// load opens a page with an empty cache, in the first look, until everything
+// has come. It returns how much that was.
+func (p *pageWalk) load(path string) float64 {
+	p.t.Helper()
+	call(p.tab, "empty the cache", network.ClearBrowserCache, struct{}{})
+	p.lookAs(p.looks[0])
+	p.asked.forget()
+	p.open(path)
+	p.await(waitForPage, "everything is loaded", `document.readyState === "complete" && (!document.getElementById("lag-figure") || document.querySelector("#lag-figure .uplot"))`)
+	await(p.t, waitForPage, "all answers have come", p.asked.settled)
+	return p.asked.weight()
+}
+
+func tooHeavy(weight float64) []string {
+	if weight > mostWeight || weight == 0 {
+		return []string{fmt.Sprintf("it weighs %.0f bytes, at most %d may be transferred", weight, mostWeight)}
+	}
+	return nil
+}
+
+// others are the requests to another host than the program's.
+func (p *pageWalk) others() (wrong []string) {
+	p.t.Helper()
+	u, err := url.Parse(p.url)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, address := range p.asked.foreign(u.Host) {
+		wrong = append(wrong, "it asks for "+address)
+	}
+	return wrong
+}
+
+func (c *catalogueWalk) weighed(name string, weight float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen++
+	if weight > c.weight {
+		c.heaviest, c.weight = name, weight
+	}
 }
 
 // wantFacts holds a page to what every page has: a language, one h1, and a
@@ -134,6 +192,8 @@ func (p *pageWalk) wantFacts(page shownPage) {
 		p.t.Errorf("lang %q, %d h1, title %q; want en, 1, one", f.Lang, f.H1, f.Title)
 	}
 	path := ask(p.tab, "read the path", chromedp.Evaluate[string](`location.pathname`))
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if other, ok := p.titles[f.Title]; ok && other != path {
 		p.t.Errorf("its title %q is also that of %s", f.Title, other)
 	}

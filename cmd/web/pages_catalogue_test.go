@@ -19,6 +19,7 @@ type shownPage struct {
 	then      func(*tab)
 	signedOut bool
 	refused   bool // it is answered with an error's status on purpose
+	alone     bool // it changes what other pages show, so no other is open meanwhile
 }
 
 // notPages are the GET routes that give no page, and what they give instead.
@@ -73,7 +74,7 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/databases/:database", name: "database-copying", path: databasePath(d.copying.Name)},
 		{route: "/databases/:database", name: "database-silent", path: databasePath(d.silent.Name)},
 		{route: "/databases/:database", name: "database-gone", path: databasePath(d.gone.Name)},
-		{route: "/databases/:database", name: "database-revealed", path: leader, then: func(b *tab) {
+		{route: "/databases/:database", name: "database-revealed", path: leader, alone: true, then: func(b *tab) {
 			b.click("reveal-url")
 			b.see("connection-url")
 		}},
@@ -131,8 +132,8 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/databases/:database", name: "database-maintenance", path: databasePath(d.scheduled.DatabaseName)},
 		{route: "/operations/:id", name: "operation-upgrade", path: operationPath(d.scheduled.OperationID)},
 		{route: "/databases/:database/change-plan", name: "change-plan-changeover", path: leader + "/change-plan?method=changeover"},
-		{route: "/maintenances/calendar", name: "calendar-feed", path: "/maintenances/calendar"},
-		{route: "/maintenances/calendar", name: "calendar-feed-made", path: "/maintenances/calendar", then: func(b *tab) {
+		{route: "/maintenances/calendar", name: "calendar-feed", path: "/maintenances/calendar", alone: true},
+		{route: "/maintenances/calendar", name: "calendar-feed-made", path: "/maintenances/calendar", alone: true, then: func(b *tab) {
 			b.click("make-feed")
 			b.see("feed-url")
 		}},
@@ -144,7 +145,7 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/plans", name: "plans", path: "/plans"},
 		{route: "/search", name: "search", path: "/search?q=s"},
 		{route: "/search", name: "search-nothing", path: "/search?q=nothing-has-this-name"},
-		{route: "/settings/reset-link", name: "settings-reset-link", path: "/settings/reset-link", then: func(b *tab) {
+		{route: "/settings/reset-link", name: "settings-reset-link", path: "/settings/reset-link", alone: true, then: func(b *tab) {
 			d.prove("now()")
 			b.fill("email", "mei@example.com")
 			b.click("make-reset-link")
@@ -160,7 +161,7 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/settings", name: "settings-account-menu", path: "/settings", then: func(b *tab) {
 			b.run("open the account's menu", chromedp.Click(chromedp.CSS("details.account summary")))
 		}},
-		{route: "/apps/:app/destroy", name: "proof", path: "/apps/an-app-without-anything-yet/destroy", then: func(b *tab) {
+		{route: "/apps/:app/destroy", name: "proof", path: "/apps/an-app-without-anything-yet/destroy", alone: true, then: func(b *tab) {
 			d.prove("now() - interval '11 minutes'")
 			b.fill("confirm", "not it")
 			b.click("confirm-button")

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -141,8 +142,8 @@ func (b *tab) lookAs(l look) {
 	b.run(fmt.Sprintf("be %d wide", l.width), chromedp.EmulateViewport(l.width, 1000))
 }
 
-// fits holds a page to its width: nothing scrolls sideways.
-func (b *tab) fits(width int64) {
+// tooWide is what of a page is wider than width: nothing scrolls sideways.
+func (b *tab) tooWide(width int64) (wrong []string) {
 	b.t.Helper()
 	b.run(fmt.Sprintf("be %d wide", width), chromedp.EmulateViewport(width, 1000))
 	for _, wide := range ask(b, "measure the width", chromedp.Evaluate[[]string](`(async () => {
@@ -152,8 +153,9 @@ func (b *tab) fits(width int64) {
 		const past = [...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > page.clientWidth + 0.5 && getComputedStyle(e).position !== "fixed");
 		return past.slice(-4).map((e) => e.tagName.toLowerCase() + "." + e.className + " ends at " + Math.round(e.getBoundingClientRect().right) + ": " + e.textContent.trim().slice(0, 60)).concat("the page is " + page.scrollWidth + " wide");
 	})()`, chromedp.EvalAwaitPromise)) {
-		b.t.Errorf("at %d px it scrolls sideways: %s", width, wide)
+		wrong = append(wrong, fmt.Sprintf("at %d px it scrolls sideways: %s", width, wide))
 	}
+	return wrong
 }
 
 // violation is one rule that a page breaks, in axe's words.
@@ -166,8 +168,8 @@ type violation struct {
 }
 
 // axe runs every rule up to WCAG 2.2 AA, the best practices and the
-// experimental ones; each violation fails the test, of whatever weight.
-func (b *tab) axe(source string, as look) {
+// experimental ones, and returns each violation, of whatever weight.
+func (b *tab) axe(source string, as look) (wrong []string) {
 	b.t.Helper()
 	if !ask(b, "look for axe", chromedp.Evaluate[bool](`typeof axe === "object"`)) {
 		b.run("load axe", chromedp.Evaluate[chromedp.Void](source+"\n;undefined"))
@@ -179,21 +181,27 @@ func (b *tab) axe(source string, as look) {
 	for _, v := range found {
 		for i, n := range v.Nodes {
 			if i == 3 {
-				b.t.Errorf("%s: %s: and %d more", as, v.ID, len(v.Nodes)-i)
+				wrong = append(wrong, fmt.Sprintf("%s: %s: and %d more", as, v.ID, len(v.Nodes)-i))
 				break
 			}
-			b.t.Errorf("%s: %s (%s): %s\n\t%s\n\t%s", as, v.ID, v.Impact, v.Help, n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", " "))
+			wrong = append(wrong, fmt.Sprintf("%s: %s (%s): %s\n\t%s\n\t%s", as, v.ID, v.Impact, v.Help, n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", " ")))
 		}
 	}
+	return wrong
 }
 
-// picture saves the whole page below test-results/pages.
+// picture saves the whole page below test-results/pages. It is packed fast, not
+// small: packing was a quarter of what a look at a page took.
 func (b *tab) picture(name string) {
 	b.t.Helper()
+	all, fast := true, true
+	got := ask(b, "photograph "+name, func(ctx context.Context, target *chromedp.Target) (page.CaptureScreenshotResult, error) {
+		return cdp.Call(ctx, target, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: &all, FromSurface: &all, OptimizeForSpeed: &fast})
+	})
 	dir := filepath.Join("..", "..", "test-results", "pages")
 	err := os.MkdirAll(dir, 0o755)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".png"), ask(b, "photograph "+name, chromedp.FullScreenshot(100)), 0o644)
+		err = os.WriteFile(filepath.Join(dir, name+".png"), got.Data, 0o644)
 	}
 	if err != nil {
 		b.t.Fatal(err)
