@@ -22,7 +22,17 @@ type repointed struct {
 	move db.FollowerMove
 	// broken is why it cannot follow the new server, and must be made anew.
 	broken string
-	err    error
+	// writable is set where it takes writes, or has taken some: what is written
+	// there is nowhere else, so it is never removed without a person.
+	writable bool
+	err      error
+}
+
+// givesUp makes broken what did not come within the patience there is.
+func (r *repointed) givesUp(since *time.Time, patience time.Duration) {
+	if r.broken == "" && r.err != nil && !r.writable && since != nil && time.Since(*since) > patience {
+		r.broken = r.err.Error()
+	}
 }
 
 // repointFollowers restarts every follower so that it streams from the new
@@ -58,16 +68,17 @@ func (u *upgrader) repointFollowers(ctx context.Context) error {
 	}
 	all.Wait()
 	since := u.StartedAt("repoint_followers")
-	late := since != nil && time.Since(*since) > u.j.FollowerPatience
 	left, why := 0, ""
 	for _, r := range waiting {
 		if isStale(r.err) {
 			return r.err
 		}
-		if r.broken == "" && r.err != nil && late {
-			r.broken = r.err.Error()
-		}
+		r.givesUp(since, u.j.FollowerPatience)
 		switch {
+		case r.writable:
+			if err := u.leave(ctx, r); err != nil {
+				return err
+			}
 		case r.broken != "":
 			if err := u.recreate(ctx, r); err != nil {
 				return err
@@ -97,7 +108,17 @@ func (u *upgrader) writeMarker(ctx context.Context) error {
 }
 
 // repoint makes one follower follow the new server, and records when it does.
+// One that somebody has made writable is not touched.
 func (u *upgrader) repoint(ctx context.Context, r *repointed) {
+	status, err := u.j.Engine.Status(ctx, r.Server)
+	if err != nil {
+		r.err = err
+		return
+	}
+	if state := status.Control.State; state == engine.InProduction || state == engine.ShutDown {
+		r.writable, r.err = true, fmt.Errorf("its control file says %q, so it has left recovery", state)
+		return
+	}
 	if u.follow(ctx, r); r.err == nil && r.broken == "" {
 		r.err = u.follows(ctx, r)
 	}
@@ -135,7 +156,7 @@ func (u *upgrader) follow(ctx context.Context, r *repointed) {
 	switch {
 	case errors.Is(err, postgres.ErrNotInRecovery):
 		// Two leaders: nothing may be guessed here.
-		r.err = fmt.Errorf("%s came up writable and was stopped again (%v)", r.name(), u.j.Engine.Stop(ctx, u.Epoch, r.Server))
+		r.writable, r.err = true, fmt.Errorf("%s came up writable and was stopped again (%v)", r.name(), u.j.Engine.Stop(ctx, u.Epoch, r.Server))
 	case err != nil:
 		r.err = err
 	case lost:
@@ -152,9 +173,12 @@ func (u *upgrader) follows(ctx context.Context, r *repointed) error {
 	if err != nil {
 		return err
 	}
-	r.move.State, r.move.Detail = db.FollowerFollowing, "It streams from the new server and has replayed what was written there since"
 	if facts.DataBytes > r.Plan.StorageBytes {
+		// It stays one that waits, so that an attempt that ends here is followed by
+		// one that makes it anew.
 		r.broken = fmt.Sprintf("%s holds %s and the data is %s.", r.Plan.Name, platform.Bytes(r.Plan.StorageBytes), platform.Bytes(facts.DataBytes))
+	} else {
+		r.move.State, r.move.Detail = db.FollowerFollowing, "It streams from the new server and has replayed what was written there since"
 	}
 	return u.InTx(ctx, func(tx pgx.Tx) error {
 		if err := db.SetServerLeader(ctx, tx, r.Server.ID, &u.it.Server.ID); err != nil {
@@ -162,6 +186,18 @@ func (u *upgrader) follows(ctx context.Context, r *repointed) error {
 		}
 		return db.SaveFollowerMove(ctx, tx, r.move)
 	})
+}
+
+// leave keeps a follower that has taken writes as it is. It keeps nobody waiting:
+// a person has to look at it, whenever that is.
+func (u *upgrader) leave(ctx context.Context, r *repointed) error {
+	detail := "It takes writes of its own and is left as it is: " + r.err.Error()
+	if r.move.Detail == detail {
+		return nil
+	}
+	u.Log.Error("a follower has left recovery and is not made to follow the new server", "database", r.Database.ID, "why", r.err)
+	r.move.Detail = detail
+	return u.InTx(ctx, func(tx pgx.Tx) error { return db.SaveFollowerMove(ctx, tx, r.move) })
 }
 
 // recreate starts the operation that makes the follower anew, and gives it over.
@@ -204,16 +240,31 @@ func (u *upgrader) describeFollowers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	follow := 0
-	for _, move := range moves {
-		if move.State == db.FollowerFollowing {
-			follow++
-		}
-	}
-	if follow == len(moves) {
-		u.Detail("%s the new server", map[bool]string{true: "The follower follows", false: fmt.Sprintf("All %d follow", follow)}[follow == 1])
-	} else {
-		u.Detail("%d of %d follow the new server, the others are made anew", follow, len(moves))
+	n := countMoves(moves)
+	switch {
+	case n.follow == len(moves):
+		u.Detail("%s the new server", map[bool]string{true: "The follower follows", false: fmt.Sprintf("All %d follow", n.follow)}[n.follow == 1])
+	case n.left > 0:
+		u.Detail("%d of %d follow the new server, %d made anew, %d left writable: look at what was written there", n.follow, len(moves), n.anew, n.left)
+	default:
+		u.Detail("%d of %d follow the new server, the others are made anew", n.follow, len(moves))
 	}
 	return nil
+}
+
+// moveCount is what became of a leader's followers.
+type moveCount struct{ follow, anew, left int }
+
+func countMoves(moves []db.FollowerMove) (n moveCount) {
+	for _, move := range moves {
+		switch {
+		case move.RecreationID != nil:
+			n.anew++
+		case move.State == db.FollowerFollowing:
+			n.follow++
+		default:
+			n.left++
+		}
+	}
+	return n
 }

@@ -32,6 +32,8 @@ func (j *Jobs) changing(ctx context.Context, maintenanceID int64, fn func(pgx.Tx
 			return platform.Conflict("This maintenance is %s; nothing of it can be changed any more.", m.State)
 		case op.NoReturnAt != nil:
 			return platform.Conflict("The switch is being made right now, and only goes forward. Look at its operation.")
+		case op.CancelRequestedBy != "":
+			return platform.Conflict("%s has cancelled this maintenance, and it is being put back. Look at its operation; when that has ended, start another.", op.CancelRequestedBy)
 		}
 		if err := fn(tx, m); err != nil {
 			return err
@@ -120,6 +122,9 @@ func (j *Jobs) calendarOf(ctx context.Context, q db.Querier, m platform.Maintena
 }
 
 func (j *Jobs) moveTo(ctx context.Context, tx pgx.Tx, m platform.Maintenance, actor string, at time.Time) error {
+	if err := refuseWhileSwitching(ctx, tx, m); err != nil {
+		return err
+	}
 	if m.ScheduledAt != nil && m.ScheduledAt.Equal(at) && !m.AtOnce {
 		return nil
 	}
@@ -132,6 +137,23 @@ func (j *Jobs) moveTo(ctx context.Context, tx pgx.Tx, m platform.Maintenance, ac
 		}
 	}
 	return j.noticeMoved(ctx, tx, m, &at, "info", actor+" moved it.", "")
+}
+
+// refuseWhileSwitching is a Conflict once the switch is past its last look at
+// the maintenance's time: from there it would not see that it was moved. The
+// step's beginning is recorded under the operation's row, which changing holds.
+func refuseWhileSwitching(ctx context.Context, tx pgx.Tx, m platform.Maintenance) error {
+	op, err := db.OperationByID(ctx, tx, m.OperationID)
+	if err != nil || op.State != platform.OperationRunning {
+		return err // what is being put back looks again when that is done
+	}
+	steps, err := db.OperationSteps(ctx, tx, m.OperationID)
+	for _, s := range steps {
+		if s.Name == "prepare_switch" && s.State != platform.StepPending {
+			return platform.Conflict("The switch is being made right now, so it cannot be moved any more. To stop it before its point of no return, cancel it on its operation's page.")
+		}
+	}
+	return err
 }
 
 // CancelMaintenance puts everything back: the replacement is destroyed, and
@@ -183,7 +205,11 @@ func (j *Jobs) SetWindow(ctx context.Context, actor string, databaseID int64, w 
 	if err != nil || !open || m.ChosenTime || m.AtOnce || m.Kind == platform.MaintenanceSwitchBack {
 		return err
 	}
-	return j.findNewTime(ctx, m.ID, actor, fmt.Sprintf("%s moved the window to %s.", actor, w), func(platform.Maintenance) bool { return true })
+	err = j.findNewTime(ctx, m.ID, actor, fmt.Sprintf("%s moved the window to %s.", actor, w), func(m platform.Maintenance) bool { return !m.ChosenTime })
+	if platform.KindOf(err) == platform.KindConflict { // it has begun or ended meanwhile
+		return nil
+	}
+	return err
 }
 
 // AddBlackout adds a blackout, and moves the maintenances that it covers to their

@@ -52,12 +52,9 @@ func (u *upgrader) oldServerFollows(ctx context.Context) (kept bool, err error) 
 	follower.Server.Fenced = false
 	r := &repointed{place: follower}
 	u.follow(ctx, r)
-	since := u.StartedAt("start_old_server")
-	if r.broken == "" && r.err != nil && since != nil && time.Since(*since) > u.j.FollowerPatience {
-		r.broken = r.err.Error()
-	}
+	r.givesUp(u.StartedAt("start_old_server"), u.j.FollowerPatience)
 	switch {
-	case isStale(r.err):
+	case isStale(r.err), r.writable: // the second is for a person
 		return false, r.err
 	case r.broken != "":
 		return false, u.removeOldServer(ctx, r.broken)

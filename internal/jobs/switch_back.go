@@ -29,6 +29,10 @@ func (u *upgrader) beginSwitchBack(ctx context.Context) error {
 		return err
 	}
 	return u.InTx(ctx, func(tx pgx.Tx) error {
+		m, err := db.LockMaintenance(ctx, tx, u.maintenance.ID)
+		if err != nil || m.State == platform.MaintenanceRunning {
+			return err // an earlier attempt has said so
+		}
 		now := u.j.Now()
 		if err := db.SetMaintenanceReady(ctx, tx, u.maintenance.ID, now, &now); err != nil {
 			return err
@@ -36,7 +40,7 @@ func (u *upgrader) beginSwitchBack(ctx context.Context) error {
 		if err := db.SetMaintenanceRunning(ctx, tx, u.maintenance.ID, now); err != nil {
 			return err
 		}
-		return u.j.noticeStarting(ctx, tx, u.maintenance)
+		return u.j.noticeStarting(ctx, tx, m)
 	})
 }
 

@@ -238,21 +238,16 @@ func (u *upgrader) noticeDone(ctx context.Context, tx pgx.Tx, m platform.Mainten
 	if err != nil {
 		return err
 	}
-	follow, recreated := 0, 0
-	for _, move := range moves {
-		if move.State == db.FollowerFollowing {
-			follow++
-		}
-		if move.RecreationID != nil {
-			recreated++
-		}
-	}
-	followers := ""
+	n, followers := countMoves(moves), ""
 	if len(moves) > 0 {
-		followers = fmt.Sprintf("\n\nFollowers. %d of %d follow the new server, under their names and config vars.", follow, len(moves))
+		followers = fmt.Sprintf("\n\nFollowers. %d of %d follow the new server, under their names and config vars.", n.follow, len(moves))
 	}
-	if recreated > 0 {
-		followers += fmt.Sprintf(" %s made anew; a notice says when it is there.", map[bool]string{true: "1 is", false: fmt.Sprintf("%d are", recreated)}[recreated == 1])
+	are := func(n int) string { return map[bool]string{true: "1 is", false: fmt.Sprintf("%d are", n)}[n == 1] }
+	if n.anew > 0 {
+		followers += fmt.Sprintf(" %s made anew; a notice says when it is there.", are(n.anew))
+	}
+	if n.left > 0 {
+		followers += fmt.Sprintf(" %s left as it was, since it takes writes of its own: save what was written there, then destroy it.", are(n.left))
 	}
 	kept := "\n\nWhat to do. Nothing."
 	if m.KeptUntil != nil {

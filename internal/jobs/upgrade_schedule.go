@@ -19,23 +19,27 @@ const lookAgain = 15 * time.Minute
 
 // nextSlot is the first time at or after from that is free for the maintenance.
 func (j *Jobs) nextSlot(ctx context.Context, tx pgx.Tx, m platform.Maintenance, from time.Time) (at *time.Time, remark string, err error) {
-	d, err := db.DatabaseByID(ctx, tx, m.DatabaseID)
+	calendar, err := j.calendarOf(ctx, tx, m)
 	if err != nil {
 		return nil, "", err
-	}
-	calendar, err := db.CalendarFor(ctx, tx, d, m.ID, j.Now())
-	if err != nil {
-		return nil, "", err
-	}
-	if m.RequiredBy != nil {
-		calendar.RequiredBy = *m.RequiredBy
 	}
 	slot, ok := calendar.Next(from)
 	if !ok {
 		return nil, "", nil
 	}
+	if slot.OutsideWindow && m.State == platform.MaintenanceRunning {
+		// It was put back, and there is no opening to wait for. Each try refuses
+		// writes for a while, so that they do not come one after the other.
+		if least := from.Add(betweenTries); slot.At.Before(least) {
+			slot.At = least
+		}
+	}
 	return &slot.At, slotRemark(slot), nil
 }
+
+// betweenTries is the least time between two tries of a switch that its required
+// date does not let wait for a window.
+const betweenTries = time.Hour
 
 // slotRemark says what had to give way to the required date.
 func slotRemark(slot platform.Slot) string {
@@ -104,6 +108,10 @@ func (u *upgrader) waitForWindow(ctx context.Context) error {
 		return workflow.Wait(100*time.Millisecond, "Its window has passed")
 	case due.TellTomorrow:
 		err := u.InTx(ctx, func(tx pgx.Tx) error {
+			var err error
+			if m, err = db.LockMaintenance(ctx, tx, m.ID); err != nil || !m.Due(now).TellTomorrow {
+				return err // moved in this very moment; the next look sees it
+			}
 			if err := u.j.noticeTomorrow(ctx, tx, m); err != nil {
 				return err
 			}
@@ -112,7 +120,7 @@ func (u *upgrader) waitForWindow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return workflow.Wait(100*time.Millisecond, "%s", platform.MomentUTC(*m.ScheduledAt))
+		return workflow.Wait(100*time.Millisecond, "The notice of the day before is given")
 	case m.ScheduledAt == nil:
 		return workflow.Wait(lookAgain, "It is ready and has no time: run it now, move it to a time, or remove a blackout")
 	}
@@ -146,6 +154,9 @@ func (u *upgrader) begin(ctx context.Context) error {
 		if !m.Due(now).Run {
 			return nil // moved in this very moment; the next look sees it
 		}
+		if moved, err := u.makeWay(ctx, tx, m, now); err != nil || moved {
+			return err
+		}
 		// It holds the app's row: of two that begin now, the second sees the first.
 		if other, err = db.RunningMaintenanceOf(ctx, tx, m.AppID, m.ID); err != nil || other != "" {
 			return err
@@ -177,6 +188,24 @@ func (u *upgrader) begin(ctx context.Context) error {
 	return nil
 }
 
+// makeWay moves a maintenance that is due in a blackout all the same: whoever
+// added the blackout moves what it covers, but not what was scheduled in that
+// very moment, nor what was left when the program ended in between.
+func (u *upgrader) makeWay(ctx context.Context, tx pgx.Tx, m platform.Maintenance, now time.Time) (moved bool, err error) {
+	if m.AtOnce || m.RequiredBy != nil { // a person wants it now; a required date takes precedence
+		return false, nil
+	}
+	calendar, err := u.j.calendarOf(ctx, tx, m)
+	if err != nil {
+		return false, err
+	}
+	blackout := calendar.BlackoutAt(*m.ScheduledAt)
+	if blackout == nil {
+		return false, nil
+	}
+	return true, u.moveOn(ctx, tx, m, now, "info", fmt.Sprintf("%s is in a blackout (%s).", platform.MomentUTC(*m.ScheduledAt), blackout.Says()))
+}
+
 // reschedule is for a window that has passed while the program was down.
 func (u *upgrader) reschedule(ctx context.Context, now time.Time) error {
 	return u.InTx(ctx, func(tx pgx.Tx) error {
@@ -184,19 +213,23 @@ func (u *upgrader) reschedule(ctx context.Context, now time.Time) error {
 		if err != nil || !m.Due(now).Missed {
 			return err
 		}
-		at, remark, err := u.j.nextSlot(ctx, tx, m, now)
-		if err != nil {
-			return err
-		}
-		missed := fmt.Sprintf("It was due at %s, and Changeover did not run before its four hours had passed.", platform.MomentUTC(*m.ScheduledAt))
-		if err := db.ScheduleMaintenance(ctx, tx, m.ID, at, false, "", missed); err != nil {
-			return err
-		}
-		if err := db.SetMaintenanceReady(ctx, tx, m.ID, now, at); err != nil {
-			return err
-		}
-		return u.j.noticeMoved(ctx, tx, m, at, "warn", missed, remark)
+		return u.moveOn(ctx, tx, m, now, "warn", fmt.Sprintf("It was due at %s, and Changeover did not run before its four hours had passed.", platform.MomentUTC(*m.ScheduledAt)))
 	})
+}
+
+// moveOn gives a maintenance that is ready its next free opening.
+func (u *upgrader) moveOn(ctx context.Context, tx pgx.Tx, m platform.Maintenance, now time.Time, level, why string) error {
+	at, remark, err := u.j.nextSlot(ctx, tx, m, now)
+	if err != nil {
+		return err
+	}
+	if err := db.ScheduleMaintenance(ctx, tx, m.ID, at, false, "", why); err != nil {
+		return err
+	}
+	if err := db.SetMaintenanceReady(ctx, tx, m.ID, now, at); err != nil {
+		return err
+	}
+	return u.j.noticeMoved(ctx, tx, m, at, level, why, remark)
 }
 
 // beginAgain is the end of a switch that was put back: it waits for the next
@@ -264,6 +297,15 @@ func (u *upgrader) checkAgain(ctx context.Context) error {
 		return err
 	}
 	return u.letTransactionsEnd(ctx)
+}
+
+// prepareSwitch looks for the last time whether somebody has moved the
+// maintenance: once the step is on record nobody can (refuseWhileSwitching).
+func (u *upgrader) prepareSwitch(ctx context.Context) error {
+	if err := u.mustNotBeMoved(ctx); err != nil {
+		return err
+	}
+	return u.switcher.prepareSwitch(ctx)
 }
 
 // mustNotBeMoved stops a switch that somebody has moved to another time since

@@ -3,6 +3,7 @@ package platform
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Blackout is a time in which no maintenance of an app, or of any, may be
@@ -21,11 +22,16 @@ type Blackout struct {
 // blackoutLongest keeps a slip of the year from holding maintenances for ever.
 const blackoutLongest = 92 * 24 * time.Hour
 
+// blackoutReason is the longest reason, in characters: it stands in notices.
+const blackoutReason = 200
+
 // Check is nil for a blackout that can be; else Invalid at the field.
 func (b Blackout) Check(now time.Time) error {
 	switch {
 	case strings.TrimSpace(b.Reason) == "":
 		return Invalid("reason", "Say why nothing may be switched then, such as autumn sale. It is shown wherever a maintenance had to make way.")
+	case utf8.RuneCountInString(b.Reason) > blackoutReason:
+		return Invalid("reason", "The reason is longer than %d characters. Make it shorter.", blackoutReason)
 	case b.From.IsZero():
 		return Invalid("from", "Choose the day and the time at which the blackout begins.")
 	case !b.Until.After(b.From):

@@ -41,7 +41,7 @@ func (c Calendar) Next(from time.Time) (slot Slot, ok bool) {
 		if c.isTooLate(at) {
 			break
 		}
-		blackout := c.blackoutAt(at)
+		blackout := c.BlackoutAt(at)
 		switch {
 		case c.isTaken(at):
 		case blackout == nil:
@@ -64,7 +64,7 @@ func (c Calendar) Next(from time.Time) (slot Slot, ok bool) {
 	if at.Before(from) {
 		at = from
 	}
-	return Slot{At: at, Through: c.blackoutAt(at), OutsideWindow: true}, true
+	return Slot{At: at, Through: c.BlackoutAt(at), OutsideWindow: true}, true
 }
 
 // Openings are the next n times that Next would give one after the other, for a
@@ -93,7 +93,7 @@ func (c Calendar) Check(at, now time.Time) error {
 	if c.isTooLate(at) {
 		return Invalid("at", "The maintenance must have begun by %s. Choose an earlier time.", MomentUTC(c.RequiredBy))
 	}
-	if b := c.blackoutAt(at); b != nil {
+	if b := c.BlackoutAt(at); b != nil {
 		return Invalid("at", "%s is in a blackout (%s). Choose another time, or remove the blackout.", MomentUTC(at), b.Says())
 	}
 	if c.isTaken(at) {
@@ -106,7 +106,8 @@ func (c Calendar) isTooLate(at time.Time) bool {
 	return !c.RequiredBy.IsZero() && !at.Before(c.RequiredBy)
 }
 
-func (c Calendar) blackoutAt(at time.Time) *Blackout {
+// BlackoutAt is the blackout that a maintenance at that time would touch; nil for none.
+func (c Calendar) BlackoutAt(at time.Time) *Blackout {
 	for i := range c.Blackouts {
 		if c.Blackouts[i].Covers(at) {
 			return &c.Blackouts[i]
