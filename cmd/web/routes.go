@@ -86,7 +86,7 @@ func (a *app) routes() []route {
 		{get, "/databases/:database/switch-back", a.switchBackConfirm, operator, "", reads, 0},
 		{post, "/databases/:database/switch-back", a.switchBackStart, operator, "start switch back", "", once},
 		{get, "/databases/:database/destroy-old-server", a.oldServerConfirm, manager, "", reads, 0},
-		{post, "/databases/:database/destroy-old-server", a.oldServerDestroy, manager, "destroy old server", "", once},
+		{post, "/databases/:database/destroy-old-server", a.oldServerDestroy, manager, "destroy old server", "", once | fresh},
 		{get, "/databases/:database/window", a.windowShow, operator, "", reads, 0},
 		{post, "/databases/:database/window", a.windowSet, operator, "set maintenance window", "", once},
 		{get, "/databases/:database/unfollow", a.unfollowConfirm, manager, "", reads, 0},

@@ -8,6 +8,7 @@ import (
 	"changeover/internal/platform"
 	"changeover/views/component"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 )
 
@@ -62,7 +63,13 @@ func (a *app) setEmail(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := db.SetUserEmail(ctx, a.pool, v.UserID, input["email"]); err != nil {
+	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+		if err := db.SetUserEmail(ctx, tx, v.UserID, input["email"]); err != nil {
+			return err
+		}
+		return db.SpendResetLinks(ctx, tx, v.UserID) // they are in the mailbox of before
+	})
+	if err != nil {
 		return err
 	}
 	noteDetail(c, "From "+old.Email+".")

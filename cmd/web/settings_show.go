@@ -10,6 +10,7 @@ import (
 	"changeover/views/layout"
 	"changeover/views/page"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 )
 
@@ -110,20 +111,25 @@ func (a *app) setPassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := db.SetPassword(ctx, a.pool, user.ID, hash); err != nil {
-		return err
-	}
-	token, session, err := db.RotateSession(ctx, a.pool, a.sessionToken(c))
+	token := ""
+	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error { // no way in of before outlives the password
+		if err := db.SetPassword(ctx, tx, user.ID, hash); err != nil {
+			return err
+		}
+		made, session, err := db.RotateSession(ctx, tx, a.sessionToken(c))
+		if err != nil {
+			return err
+		}
+		token = made
+		if _, err := db.EndAllSessions(ctx, tx, user.ID, session.Handle); err != nil {
+			return err
+		}
+		return db.SpendResetLinks(ctx, tx, user.ID)
+	})
 	if err != nil {
 		return err
 	}
 	a.setSession(c, token)
-	if _, err := db.EndAllSessions(ctx, a.pool, user.ID, session.Handle); err != nil {
-		return err
-	}
-	if err := db.SpendResetLinks(ctx, a.pool, user.ID); err != nil {
-		return err
-	}
 	a.hub.dropSessions(func(b *browser) bool { return b.user == user.ID })
 	a.tellIf(c, user.PasswordHash != nil, user, "Your password was changed", "Your password was changed under Settings, and every other browser was signed out.")
 	return nil

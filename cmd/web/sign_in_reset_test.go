@@ -31,6 +31,9 @@ func TestAdministratorMakesAResetLink(t *testing.T) {
 	s := newSite(t, nil)
 	admin := s.signedIn(t, "mei@example.com")
 	cook := s.signedInAs(t, "cook@example.com", false)
+	phone := s.visit(t)
+	phone.get("/sign-in")
+	phone.submit("/sign-in", "email", "cook@example.com", "password", testPassword)
 	admin.get("/settings/reset-link")
 	admin.submit("/settings/reset-link", "email", "nobody@example.com")
 	admin.want(422, "/settings/reset-link")
@@ -50,9 +53,13 @@ func TestAdministratorMakesAResetLink(t *testing.T) {
 	}
 	cook.get("/databases")
 	cook.want(200, "/databases")
+	phone.get("/databases")
+	phone.want(200, "/databases")
 	resetsWith(t, s, link, secondPassword)
-	cook.get("/databases")
-	cook.want(200, "/sign-in")
+	for _, before := range []*visit{cook, phone} {
+		before.get("/databases")
+		before.want(200, "/sign-in")
+	}
 	stale.get(strings.TrimPrefix(link, s.cfg.URL.String()))
 	if stale.status != 404 {
 		t.Errorf("used twice: %d", stale.status)
@@ -229,8 +236,15 @@ func TestProfileIsChanged(t *testing.T) {
 	v.submit("/settings/email", "email", "cook@example.com")
 	v.want(409, "/settings/email")
 	v.wantText("There is already a user cook@example.com.")
+	before, err := db.CreateResetLink(t.Context(), s.pool, s.userNamed(t, "mei@example.com").ID, time.Hour, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	v.submit("/settings/email", "email", "Mei.Tanaka@example.com")
 	v.want(200, "/settings")
+	mailbox := s.visit(t)
+	mailbox.get("/sign-in/" + before)
+	mailbox.want(404, "/sign-in/"+before) // it was mailed to the address of before
 	if got := s.userNamed(t, "mei.tanaka@example.com"); got.Name != "Mei Tanaka" {
 		t.Errorf("kept %+v", got)
 	}

@@ -121,6 +121,30 @@ func TestPasswordChangeRotatesTheSession(t *testing.T) {
 	old.want(200, "/sign-in")
 }
 
+// A password that is changed while the sessions of before cannot be ended is not
+// changed: nobody is told that they are out and stays in.
+func TestPasswordChangesAltogetherOrNotAtAll(t *testing.T) {
+	s := newSite(t, nil)
+	v := s.signedIn(t, "someone@example.com")
+	if _, err := s.pool.Exec(t.Context(), `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+		create trigger refuse before delete on sessions for each statement execute function refuse()`); err != nil {
+		t.Fatal(err)
+	}
+	v.get("/settings")
+	v.submit("/settings/password", "current", testPassword, "password", "another four word phrase", "password_again", "another four word phrase")
+	v.want(500, "/settings/password")
+	for password, want := range map[string]int{"another four word phrase": 422, testPassword: 200} {
+		again := s.visit(t)
+		again.get("/sign-in")
+		again.submit("/sign-in", "email", "someone@example.com", "password", password)
+		if again.status != want {
+			t.Errorf("%q signs in with %d, want %d", password, again.status, want)
+		}
+	}
+	v.get("/databases")
+	v.want(200, "/databases") // and the session is the one of before
+}
+
 func TestSessionsEndByTime(t *testing.T) {
 	s := newSite(t, nil)
 	for sql, what := range map[string]string{

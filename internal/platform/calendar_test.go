@@ -105,6 +105,7 @@ func TestBlackoutIsRefused(t *testing.T) {
 	}
 	for what, change := range map[string]func(*platform.Blackout){
 		"reason": func(b *platform.Blackout) { b.Reason = " " },
+		"words":  func(b *platform.Blackout) { b.Reason = strings.Repeat("é", 201) },
 		"order":  func(b *platform.Blackout) { b.Until = b.From },
 		"past":   func(b *platform.Blackout) { b.From, b.Until = at(t, "2026-10-01 00:00"), at(t, "2026-10-08 12:00") },
 		"from":   func(b *platform.Blackout) { b.From = time.Time{} },
