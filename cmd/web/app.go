@@ -46,6 +46,7 @@ type app struct {
 	byAddress *attemptLimit
 	byAccount *attemptLimit
 	byMailbox *attemptLimit
+	byFactor  *attemptLimit
 	recent    *recentForms
 	hub       *hub
 	family    *family
@@ -77,6 +78,7 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		// may hold an office, an account is one person's.
 		byAddress: newAttemptLimit(3*time.Second, 20, 10000),
 		byAccount: newAttemptLimit(30*time.Second, 10, 10000),
+		byFactor:  newAttemptLimit(30*time.Second, 10, 10000),
 		// Links that anybody can have mailed to somebody.
 		byMailbox: newAttemptLimit(20*time.Minute, 3, 10000),
 		outgoing:  outgoingDialer(cfg),

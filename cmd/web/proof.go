@@ -90,7 +90,14 @@ func (a *app) proveAgain(c echo.Context) error {
 		return platform.Invalid(proofPassword, "This is not your password. Type it again.")
 	}
 	a.byAccount.forgive(v.Email)
-	token, session, err := db.RotateSession(ctx, a.pool, a.sessionToken(c))
+	return a.renewSession(c)
+}
+
+// renewSession gives the session a new token, after a proof and after a change
+// of what its person signs in with.
+func (a *app) renewSession(c echo.Context) error {
+	v := visitorOf(c)
+	token, session, err := db.RotateSession(c.Request().Context(), a.pool, a.sessionToken(c))
 	if err != nil {
 		return err
 	}

@@ -145,8 +145,9 @@ func (a *app) keepClean(ctx context.Context, p *program) {
 		_, sessions := db.DeleteExpiredSessions(ctx, a.pool, db.SessionIdleLimit, db.SessionAbsoluteLimit)
 		_, links := db.DeleteOldSignInLinks(ctx, a.pool)
 		_, places := db.DeleteOldSignInPlaces(ctx, a.pool)
+		_, pending := db.DeleteOldPendingSignIns(ctx, a.pool)
 		_, mails := db.DeleteOldMails(ctx, a.pool)
-		if err := errors.Join(sessions, links, places, mails, p.engine.TrimLogs()); err != nil && ctx.Err() == nil {
+		if err := errors.Join(sessions, links, places, pending, mails, p.engine.TrimLogs()); err != nil && ctx.Err() == nil {
 			a.log.Warn("cleaning up failed; it is tried again in an hour", "error", err)
 		}
 		select {

@@ -58,6 +58,11 @@ func (a *app) resetLinkCreate(c echo.Context) error {
 		return a.refusedForm(c, err, func(form component.Form) error { return a.showResetLink(c, form, "", "") })
 	}
 	noteSubject(c, user.Email)
+	clears := isOn(input["clears_factors"])
+	if clears && input["send"] == "mail" {
+		err := platform.Invalid("clears_factors", "A link that takes the second factor away is not mailed: whoever reads the mailbox would need nothing else. Make it here and hand it over.")
+		return a.refusedForm(c, err, func(form component.Form) error { return a.showResetLink(c, form, "", "") })
+	}
 	if input["send"] == "mail" {
 		if err := a.mailResetLink(ctx, user.Email, by); err != nil {
 			return err
@@ -69,6 +74,14 @@ func (a *app) resetLinkCreate(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	a.tell(c, user, "A link that sets your password", by+" made a link that sets a new password for you, and gives it to you in person.")
+	also := ""
+	if clears {
+		if err := db.LetLinkClearFactors(ctx, a.pool, token); err != nil {
+			return err
+		}
+		noteDetail(c, "It takes the second factor away, too.")
+		also = " It takes your second factor away, too."
+	}
+	a.tell(c, user, "A link that sets your password", by+" made a link that sets a new password for you, and gives it to you in person."+also)
 	return a.showResetLink(c, formOf(c), signInLink(a.cfg, token), user.Email)
 }

@@ -32,6 +32,11 @@ func (a *app) showSettings(c echo.Context, forms settingsForms) error {
 		Nav: settingsNav(c, page.AccountPath), Email: v.Email, Name: v.Name, HasPassword: v.HasPassword, NewToken: forms.newToken, URL: a.cfg.URL.String(), MayChangeEmail: v.Admin,
 		PasswordForm: withToken(c, forms.password), TokenForm: withToken(c, forms.token), NameForm: withToken(c, forms.name), EmailForm: withToken(c, forms.email),
 	}
+	factors, err := db.FactorsOf(ctx, a.pool, v.UserID)
+	if err != nil {
+		return err
+	}
+	view.Factor = page.FactorView{AuthenticatorSince: factors.AuthenticatorSince, On: factors.Any(), RecoveryLeft: factors.RecoveryCodes}
 	sessions, err := db.ListSessions(ctx, a.pool, v.UserID, db.SessionIdleLimit, db.SessionAbsoluteLimit)
 	if err != nil {
 		return err

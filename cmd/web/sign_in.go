@@ -35,11 +35,11 @@ func (a *app) showSignIn(c echo.Context, form component.Form) error {
 // give the same answer after the same work.
 func (a *app) signInCreate(c echo.Context) error {
 	email := strings.ToLower(strings.TrimSpace(c.FormValue("email")))
-	err := a.signInWithPassword(c, email, c.FormValue("password"))
+	user, err := a.checkSignIn(c, email, c.FormValue("password"))
 	if err != nil {
 		return a.refusedForm(c, err, func(form component.Form) error { return a.showSignIn(c, form) })
 	}
-	return seeOther(c, localPath(nextOf(c)))
+	return a.enter(c, user, "a password", nextOf(c))
 }
 
 // nextOf is the page that was asked for before signing in: it stands in the
@@ -55,14 +55,15 @@ func nextOf(c echo.Context) string {
 	return u.Query().Get("next")
 }
 
-func (a *app) signInWithPassword(c echo.Context, email, password string) error {
+// checkSignIn is who has that address and that password.
+func (a *app) checkSignIn(c echo.Context, email, password string) (db.User, error) {
 	if err := a.takeAttempt(c, email); err != nil {
-		return err
+		return db.User{}, err
 	}
 	ctx := c.Request().Context()
 	user, err := db.UserByEmail(ctx, a.pool, email)
 	if err != nil && !isKind(err, platform.KindNotFound) {
-		return err
+		return db.User{}, err
 	}
 	hash := ""
 	if err == nil {
@@ -73,13 +74,13 @@ func (a *app) signInWithPassword(c echo.Context, email, password string) error {
 	}
 	right, err := a.passwords.matches(ctx, hash, password)
 	if err != nil {
-		return err
+		return db.User{}, err
 	}
 	if !right {
-		return platform.Invalid("", "This e-mail address and password do not belong together. Try again, or get a link that sets a new password.")
+		return db.User{}, platform.Invalid("", "This e-mail address and password do not belong together. Try again, or get a link that sets a new password.")
 	}
 	a.byAccount.forgive(email)
-	return a.signIn(c, user, "a password")
+	return user, nil
 }
 
 // takeAttempt counts an attempt to sign in, by address and by account.

@@ -49,7 +49,7 @@ func (a *app) signInLinkUse(c echo.Context) error {
 		}
 		return a.refusedForm(c, err, func(form component.Form) error { return a.showSignInLink(c, form) })
 	}
-	return seeOther(c, "/databases")
+	return nil
 }
 
 func (a *app) useSignInLink(c echo.Context) error {
@@ -77,6 +77,11 @@ func (a *app) useSignInLink(c echo.Context) error {
 		if err := db.SpendResetLinks(ctx, tx, user.ID); err != nil {
 			return err
 		}
+		if user.ClearsFactors {
+			if err := db.DeleteFactors(ctx, tx, user.ID); err != nil {
+				return err
+			}
+		}
 		if err := db.SetPassword(ctx, tx, user.ID, hash); err != nil {
 			return err
 		}
@@ -92,7 +97,15 @@ func (a *app) useSignInLink(c echo.Context) error {
 		a.tellIf(c, user.PasswordHash != nil, user.User, "Your password was changed", "Your password was changed with a link that resets it, and every browser was signed out.")
 		user.PasswordHash = &hash
 	}
-	return a.signIn(c, user.User, "a link")
+	// A link by mail is no way around the second factor. One that was printed on
+	// the machine is: whoever runs the program there always gets in.
+	if user.Resets {
+		return a.enter(c, user.User, "a link", "/databases")
+	}
+	if err := a.signIn(c, user.User, "a link"); err != nil {
+		return err
+	}
+	return seeOther(c, "/databases")
 }
 
 // newPassword is the hash of what was typed twice as a new password.

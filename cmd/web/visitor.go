@@ -28,7 +28,10 @@ type visitor struct {
 	APIToken    bool      // came with Authorization: cookies were not read
 }
 
-const visitorKey = "visitor"
+const (
+	visitorKey = "visitor"
+	givenKey   = "session token given"
+)
 
 func visitorOf(c echo.Context) visitor {
 	v, _ := c.Get(visitorKey).(visitor)
@@ -126,7 +129,11 @@ func unauthorized(c echo.Context) error {
 	return echo.NewHTTPError(http.StatusUnauthorized)
 }
 
+// sessionToken is the browser's: what this very answer gave it, else what it sent.
 func (a *app) sessionToken(c echo.Context) string {
+	if token, _ := c.Get(givenKey).(string); token != "" {
+		return token
+	}
 	cookie, err := c.Cookie(a.cookieName(sessionCookie))
 	if err != nil || len(cookie.Value) > 100 {
 		return ""
@@ -135,6 +142,7 @@ func (a *app) sessionToken(c echo.Context) string {
 }
 
 func (a *app) setSession(c echo.Context, token string) {
+	c.Set(givenKey, token)
 	c.SetCookie(a.cookie(sessionCookie, token, int(db.SessionAbsoluteLimit.Seconds())))
 }
 

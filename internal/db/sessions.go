@@ -101,9 +101,11 @@ func EndUserSession(ctx context.Context, q Querier, userID int64, handle string)
 }
 
 // EndAllSessions signs the user out everywhere but in the session of
-// exceptHandle (empty: everywhere) and returns how many ended.
+// exceptHandle (empty: everywhere) and returns how many ended. Whoever is half
+// signed in starts again, too.
 func EndAllSessions(ctx context.Context, q Querier, userID int64, exceptHandle string) (int64, error) {
-	return exec(ctx, q, `delete from sessions where user_id = $1 and encode(token_hash, 'hex') <> $2`, userID, exceptHandle)
+	return exec(ctx, q, `with half as (delete from pending_sign_ins where user_id = $1)
+		delete from sessions where user_id = $1 and encode(token_hash, 'hex') <> $2`, userID, exceptHandle)
 }
 
 // ListSessions is the user's sessions that still hold, the newest seen first.

@@ -33,11 +33,18 @@ func CreateResetLink(ctx context.Context, q Querier, userID int64, ttl time.Dura
 	return token, nil
 }
 
+// LetLinkClearFactors makes a link take the second factor away, too, for who has
+// lost it.
+func LetLinkClearFactors(ctx context.Context, q Querier, token string) error {
+	return mustTouch(ctx, q, deadLink(), `update sign_in_links set clears_factors = true where token_hash = $1 and resets`, tokenHash(token))
+}
+
 // LinkUser is whom a link is for. SetsPassword is whether it asks for a
 // password: the first one, or a new one.
 type LinkUser struct {
 	User
-	Resets bool
+	Resets        bool
+	ClearsFactors bool // using it takes the second factor away
 }
 
 // SetsPassword is whether the link is used by setting a password.
@@ -46,7 +53,7 @@ func (l LinkUser) SetsPassword() bool { return l.Resets || l.PasswordHash == nil
 // SignInLinkUser is whom an unused link is for, without using it up: opening
 // the page must not, since mail scanners open links too.
 func SignInLinkUser(ctx context.Context, q Querier, token string) (LinkUser, error) {
-	return one[LinkUser](ctx, q, deadLink(), `select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at, l.resets
+	return one[LinkUser](ctx, q, deadLink(), `select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at, l.resets, l.clears_factors
 		from sign_in_links l join users u on u.id = l.user_id
 		where l.token_hash = $1 and l.used_at is null and l.expires_at > now()`, tokenHash(token))
 }
@@ -57,8 +64,8 @@ func UseSignInLink(ctx context.Context, q Querier, token string) (LinkUser, erro
 	return one[LinkUser](ctx, q, deadLink(), `with used as (
 			update sign_in_links set used_at = now()
 			where token_hash = $1 and used_at is null and expires_at > now()
-			returning user_id, resets)
-		select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at, used.resets
+			returning user_id, resets, clears_factors)
+		select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at, used.resets, used.clears_factors
 		from used join users u on u.id = used.user_id`, tokenHash(token))
 }
 

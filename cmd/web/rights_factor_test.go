@@ -1,0 +1,17 @@
+package main
+
+// factorRights are the rows of the table of rights for what people sign in with
+// besides a password.
+//
+//	nobody stranger viewer operator manager admin token
+func factorRights() []right {
+	return []right{
+		{"GET /sign-in/second", [visitors]int{303, 303, 303, 303, 303, 303, 303}, nil},
+		{"POST /sign-in/second", [visitors]int{303, 303, 303, 303, 303, 303, 303}, nil},
+		{"GET /settings/authenticator", [visitors]int{303, 303, 303, 303, 303, 303, 403}, nil},
+		{"POST /settings/authenticator/begin", [visitors]int{303, 303, 303, 303, 303, 303, 403}, nil},
+		{"POST /settings/authenticator", [visitors]int{303, 422, 422, 422, 422, 422, 403}, nil},
+		{"POST /settings/authenticator/remove", [visitors]int{303, 404, 404, 404, 404, 404, 403}, nil},
+		{"POST /settings/recovery-codes", [visitors]int{303, 409, 409, 409, 409, 409, 403}, nil},
+	}
+}
