@@ -43,7 +43,7 @@ func (d *seeded) shownPages() []shownPage {
 	d.must(err)
 	leader, follower := databasePath(d.leader.Name), databasePath(d.follower.Name)
 	separated, fenced := databasePath(d.separated.Name), databasePath(d.fenced.Name)
-	return []shownPage{
+	return append([]shownPage{
 		{route: "/sign-in", name: "sign-in", path: "/sign-in", signedOut: true},
 		{route: "/sign-in", name: "sign-in-refused", path: "/sign-in", signedOut: true, then: func(b *tab) {
 			b.fill("email", "nobody@example.com")
@@ -169,7 +169,7 @@ func (d *seeded) shownPages() []shownPage {
 			d.prove("now()")
 		}},
 		{route: "/styleguide", name: "styleguide", path: "/styleguide"},
-	}
+	}, d.factorPages()...)
 }
 
 // prove sets when every session's person last proved who they are.
