@@ -6,22 +6,27 @@ import (
 
 	"changeover/internal/db"
 
-	"github.com/chromedp/chromedp"
+	"github.com/chromedp/cdproto/network"
 )
 
 const secondUser = "second@example.com"
 
-// factorPages are the pages of what people sign in with besides a password.
+// factorPages are the pages of what people sign in with besides a password. They
+// are the last of those that begin signed out: each signs somebody of its own
+// in, since a change of factors signs every other browser of a person out.
 func (d *seeded) factorPages() []shownPage {
-	d.withAuthenticator(secondUser)
+	secret := d.person(secondUser, true)
+	for _, name := range []string{"begins", "refused", "codes"} {
+		d.person(name+"@example.com", false)
+	}
 	half := func(b *tab) {
-		b.fill("email", secondUser)
-		b.fill("password", testPassword)
-		b.click("sign-in")
+		d.signInAnew(b, secondUser)
 		b.see("second-form")
 	}
-	begin := func(b *tab) {
-		d.prove("now()")
+	begin := func(b *tab, email string) {
+		d.signInAnew(b, email)
+		b.awaitPath(waitForPage, "/databases")
+		b.open("/settings")
 		b.click("authenticator-begin")
 		b.see("authenticator-form")
 	}
@@ -33,24 +38,35 @@ func (d *seeded) factorPages() []shownPage {
 			b.click("second")
 			b.see("error-code")
 		}},
-		{route: "/settings/authenticator", name: "settings-authenticator", path: "/settings", then: begin},
-		{route: "/settings/authenticator", name: "settings-authenticator-refused", path: "/settings", then: func(b *tab) {
-			begin(b)
+		{route: "/settings/authenticator", name: "settings-authenticator", path: "/sign-in", signedOut: true, then: func(b *tab) { begin(b, "begins@example.com") }},
+		{route: "/settings/authenticator", name: "settings-authenticator-refused", path: "/sign-in", signedOut: true, then: func(b *tab) {
+			begin(b, "refused@example.com")
 			b.fill("code", "123")
 			b.click("authenticator-confirm")
 			b.see("error-code")
 		}},
-		{route: "/settings/authenticator", name: "settings-recovery-codes", path: "/settings", then: func(b *tab) {
-			begin(b)
+		{route: "/settings/authenticator", name: "settings-recovery-codes", path: "/sign-in", signedOut: true, then: func(b *tab) {
+			begin(b, "codes@example.com")
 			b.typeCode("authenticator-secret")
 			b.click("authenticator-confirm")
 			b.see("recovery-codes")
 		}},
-		{route: "/settings", name: "settings-second-factor", path: "/settings", then: func(b *tab) {
+		{route: "/settings", name: "settings-second-factor", path: "/sign-in", signedOut: true, then: func(b *tab) {
+			half(b)
+			b.fill("code", codeAt(b.t, secret, time.Now()))
+			b.click("second")
+			b.awaitPath(waitForPage, "/databases")
+			b.open("/settings")
 			b.see("authenticator-remove")
-			b.run("look at it", chromedp.ScrollIntoView(id("second-factor")))
 		}},
 	}
+}
+
+// signInAnew forgets who was signed in, and types the password of somebody else.
+func (d *seeded) signInAnew(b *tab, email string) {
+	b.t.Helper()
+	call(b, "forget the cookies", network.ClearBrowserCookies, struct{}{})
+	b.signInAs(email)
 }
 
 // typeCode reads the secret off the page and types the code that an app shows.
@@ -61,8 +77,8 @@ func (b *tab) typeCode(secretID string) string {
 	return secret
 }
 
-// withAuthenticator is a fresh user whose sign-in asks for a code.
-func (d *seeded) withAuthenticator(email string) {
+// person is a fresh user; where a code is asked of them it returns the secret.
+func (d *seeded) person(email string, authenticator bool) (secret string) {
 	d.t.Helper()
 	ctx := d.t.Context()
 	user, err := db.CreateUser(ctx, d.pool, email, false)
@@ -70,9 +86,13 @@ func (d *seeded) withAuthenticator(email string) {
 	hash, err := d.passwords.hash(ctx, testPassword)
 	d.must(err)
 	d.must(db.SetPassword(ctx, d.pool, user.ID, hash))
-	secret, err := newAuthenticator()
+	if !authenticator {
+		return ""
+	}
+	secret, err = newAuthenticator()
 	d.must(err)
 	d.must(db.BeginAuthenticator(ctx, d.pool, d.sealer, user.ID, secret))
 	_, err = db.SpendAuthenticatorStep(ctx, d.pool, user.ID, 1, true)
 	d.must(err)
+	return secret
 }
