@@ -49,10 +49,8 @@ func readInput(c echo.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, all := range form {
-		if len(all) > 0 {
-			input[name] = all[len(all)-1]
-		}
+	for name := range form {
+		input[name] = form.Get(name)
 	}
 	for _, name := range []string{"app", "plan", "name", "process", "zone", "follower", "confirm", "email"} {
 		if v, ok := input[name]; ok {
@@ -62,10 +60,20 @@ func readInput(c echo.Context) (map[string]string, error) {
 	return input, nil
 }
 
-// formFields is the request's form. One that is broken, or holds what is not
+// formFields is the request's form: what its body holds, and of a field that was
+// sent twice the last. What stands in the address is no field, here and for
+// whoever asks the request afterwards. One that is broken, or holds what is not
 // text, is Invalid; one that is too large stays that error.
 func formFields(c echo.Context) (url.Values, error) {
-	form, err := c.FormParams()
+	_, err := c.FormParams()
+	r := c.Request()
+	form := r.PostForm
+	for name, all := range form {
+		if len(all) > 1 {
+			form[name] = all[len(all)-1:]
+		}
+	}
+	r.Form = form
 	var tooLarge *http.MaxBytesError
 	if err != nil && !errors.As(err, &tooLarge) {
 		err = platform.Invalid("", "The form that was sent cannot be read. Send it as application/x-www-form-urlencoded, such as app=sushi&plan=standard-0.")
