@@ -79,10 +79,10 @@ func TestNoShellIsStarted(t *testing.T) {
 }
 
 // Nothing goes around the escaping of pages, and no script makes code or markup
-// of data: the one place that takes markup takes the server's own fragments.
+// of data or keeps any in the browser: the one place that takes markup takes the server's own fragments.
 func TestNothingGoesAroundTheEscaping(t *testing.T) {
 	raw := regexp.MustCompile(`templ\.Raw\(|template\.(HTML|JS|URL|CSS)\b|"text/template"|templ\.JSUnsafeFuncCall`)
-	script := regexp.MustCompile(`\beval\(|new Function\(|document\.write|insertAdjacentHTML|__proto__|\.prototype\b|outerHTML\s*=|set(Timeout|Interval)\(\s*["'` + "`" + `]`)
+	script := regexp.MustCompile(`\beval\(|new Function\(|document\.write|insertAdjacentHTML|__proto__|\.prototype\b|(local|session)Storage|indexedDB|outerHTML\s*=|set(Timeout|Interval)\(\s*["'` + "`" + `]`)
 	// What a script assigns to has a name that is written there: a key that
 	// comes from data could be __proto__.
 	computed := regexp.MustCompile(`\[[^\]"'\d][^\]]*\]\s*=[^=>]`)
