@@ -42,11 +42,11 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 		kind, refusal = platform.FollowerChangeover, view.FollowerRefusal
 	}
 	view.Refusal = refusal
-	usual, err := db.StepDurations(ctx, a.pool, kind, row.Database.ID, 3)
+	infos := a.jobs.Steps(kind)
+	usual, err := a.usual(ctx, kind, row.Database.ID, infos)
 	if err != nil {
 		return err
 	}
-	infos := a.jobs.Steps(kind)
 	if picked != nil {
 		// The follower is there: what would make it is not done.
 		infos = slices.DeleteFunc(slices.Clone(infos), func(i workflow.Info) bool {

@@ -27,6 +27,9 @@ func (a *app) changeoverAside(ctx context.Context, access platform.Access, d dra
 		return err
 	}
 	view.Standing = standing(d, app, old, target)
+	if err := a.standingNotes(ctx, app, target, view.Standing); err != nil {
+		return err
+	}
 	if d.op.State.Open() {
 		a.stillConnected(ctx, d, old, view)
 		for i := range view.Connected {
@@ -38,16 +41,17 @@ func (a *app) changeoverAside(ctx context.Context, access platform.Access, d dra
 				return err
 			}
 			if lag := lagOf(*target, reading); lag != nil && lag.Known {
-				view.Standing.Arrow = fmt.Sprintf("%s behind, %d commits", platform.Bytes(lag.Bytes), lag.Commits)
+				view.Standing.Arrow = fmt.Sprintf("%s behind, %s", platform.Bytes(lag.Bytes), component.Plural(int(lag.Commits), "commit"))
+				view.Standing.Late = !lag.CaughtUp()
 			}
 		}
 	}
 	for _, f := range others {
-		view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s follows the old leader and stays with it.", f.Name))
+		view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s follows the leader and stays with it.", f.Name))
 	}
 	for _, t := range attachments {
 		if t.AppID != old.AppID {
-			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s has the old leader as %s and keeps it.", t.AppName, shortAttachment(t.Name)))
+			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s has the leader as %s and keeps it.", t.AppName, shortAttachment(t.Name)))
 		}
 	}
 	if d.op.State == platform.OperationCompleted && target != nil {
@@ -71,16 +75,15 @@ func (a *app) otherFollowers(ctx context.Context, old platform.Database, target 
 }
 
 func standing(d drawnOperation, app platform.App, old platform.Database, target *platform.Database) *component.Standing {
-	s := &component.Standing{AppName: app.Name, Switched: d.op.NoReturnAt != nil}
-	if app.MaintenanceOn {
-		s.AppNote = "maintenance mode"
-	}
+	s := &component.Standing{AppName: app.Name, Switched: d.op.NoReturnAt != nil, Refused: d.change.RefusedAt != nil && d.change.AcceptedAt == nil}
 	s.From = component.StandingNode{Name: old.Name, Plan: old.Plan, Word: "Leader", Leads: !s.Switched}
 	switch {
 	case old.State == platform.DatabaseDestroyed:
 		s.From.Word = "Destroyed"
 	case s.Switched || old.State == platform.DatabaseFenced:
 		s.From.Word, s.From.Fenced = "Fenced, still billed", true
+	case s.Refused:
+		s.From.Word, s.From.Fenced, s.From.Leads = "Leader, fenced", true, false
 	}
 	if target != nil {
 		s.To = component.StandingNode{Name: target.Name, Plan: target.Plan, Word: "Follower", Leads: s.Switched}
@@ -89,6 +92,27 @@ func standing(d drawnOperation, app platform.App, old platform.Database, target 
 		}
 	}
 	return s
+}
+
+// standingNotes fills in what stands beside the app, and where the target is.
+func (a *app) standingNotes(ctx context.Context, app platform.App, target *platform.Database, s *component.Standing) error {
+	formation, err := db.Formation(ctx, a.pool, app.ID)
+	if err != nil {
+		return err
+	}
+	s.AppNote = formationWords(formation)
+	if app.MaintenanceOn {
+		s.AppNote = "maintenance mode"
+	}
+	if target == nil || target.ServerID == nil {
+		return nil
+	}
+	server, err := db.ServerByID(ctx, a.pool, *target.ServerID)
+	if err != nil {
+		return err
+	}
+	s.To.Word += ", zone " + server.Zone
+	return nil
 }
 
 // stillConnected lists who is connected to the server that is about to stop.

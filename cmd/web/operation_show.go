@@ -35,7 +35,7 @@ func (a *app) drawOperation(ctx context.Context, op platform.Operation) (drawnOp
 		}
 		d.change = &change
 	}
-	usual, err := db.StepDurations(ctx, a.pool, op.Kind, op.DatabaseID, 3)
+	usual, err := a.usual(ctx, op.Kind, op.DatabaseID, a.jobs.Steps(op.Kind))
 	if err != nil {
 		return d, err
 	}
@@ -162,7 +162,9 @@ func (a *app) operationView(ctx context.Context, access platform.Access, op plat
 	if view.CanRetry {
 		view.RetryFrom = failedStep(drawn.steps)
 	}
-	view.Verdict = verdict(drawn, database)
+	holder := a.heldUpBy(ctx, drawn, target)
+	view.Verdict = verdict(drawn, database, target, view, holder, may)
+	view.RetryFirst = view.CanRetry && view.Verdict != nil && len(view.Verdict.Acts) == 0
 	if drawn.change != nil {
 		view.Outage = outage(drawn)
 		aside := a.changeoverAside
@@ -173,6 +175,9 @@ func (a *app) operationView(ctx context.Context, access platform.Access, op plat
 		}
 		if err := aside(ctx, access, drawn, database, target, &view); err != nil {
 			return view, err
+		}
+		if holder != nil && view.Standing != nil {
+			view.Standing.To.Word, view.Standing.Late = "Follower, held up", true
 		}
 	}
 	view.Facts = append(view.Facts, operationFacts(access, drawn, database, target)...)
@@ -212,38 +217,6 @@ func failedStep(steps []platform.OperationStep) int {
 		}
 	}
 	return 1
-}
-
-// verdict tells what came of an operation that did not simply succeed.
-func verdict(d drawnOperation, database platform.Database) *page.Verdict {
-	op := d.op
-	switch {
-	case op.NeedsPerson:
-		return &page.Verdict{
-			Tone: component.ToneBad, Title: op.Kind.Title() + " needs a person", Text: "It cannot go on by itself and cannot be undone.", Why: op.Reason,
-			Means: fmt.Sprintf("%s may refuse writes until this is solved.", database.Name),
-			ToDo:  "Remove the reason. The program tries again by itself every few seconds.",
-			Now:   component.Status{Tone: component.ToneBad, Word: "Waiting for a person"},
-		}
-	case op.State == platform.OperationUndone:
-		v := &page.Verdict{
-			Tone: component.ToneBack, Title: op.Kind.Title() + " was put back", Text: "Everything that it had changed was undone.", Why: op.Reason,
-			Now: component.Status{Tone: component.ToneOK, Word: "As before"},
-		}
-		switch op.Kind {
-		case platform.FollowerChangeover:
-			v.Means = fmt.Sprintf("%s writes to %s, as before. No acknowledged commit was lost.", database.AppName, database.Name)
-			v.ToDo = "Remove the reason, then retry: it goes on from the step that failed."
-		case platform.CreateDatabase, platform.CreateEssential, platform.CreateFollower:
-			v.Means = "Nothing half-made remains, and nothing is billed."
-			v.ToDo = "Remove the reason, then create it again."
-		default:
-			v.Means = fmt.Sprintf("%s is as it was before.", database.Name)
-			v.ToDo = "Remove the reason, then start it again."
-		}
-		return v
-	}
-	return nil
 }
 
 // outage is the measured outage with its proof; nil while there is none.

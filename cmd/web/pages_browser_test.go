@@ -109,6 +109,9 @@ type pageWalk struct {
 // visit checks one page, and returns what it weighed in bytes.
 func (p *pageWalk) visit(page shownPage) float64 {
 	t := p.t
+	if page.before != nil {
+		page.before()
+	}
 	weight := p.load(page.path)
 	p.weighed(page.name, weight)
 	wrong := tooHeavy(weight)

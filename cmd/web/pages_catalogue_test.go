@@ -12,9 +12,10 @@ import (
 
 // shownPage is a page in one of its interesting states.
 type shownPage struct {
-	route string // its pattern in routes.go
-	name  string // of its pictures
-	path  string
+	route  string // its pattern in routes.go
+	name   string // of its pictures
+	path   string
+	before func() // makes ready what the page shows; may be nil
 	// then brings the opened page into its state: a form sent empty, a menu opened.
 	then      func(*tab)
 	signedOut bool
@@ -68,7 +69,7 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/databases/:database", name: "database", path: leader},
 		{route: "/databases/:database", name: "database-follower", path: follower},
 		{route: "/databases/:database", name: "database-held-up", path: databasePath(d.heldUp.Name) + "?unit=bytes&range=6h"},
-		{route: "/databases/:database", name: "database-switching", path: databasePath(d.switching.Name)},
+		{route: "/databases/:database", name: "database-switching", path: databasePath(d.switching.Name), before: d.refuseNow},
 		{route: "/databases/:database", name: "database-fenced", path: fenced},
 		{route: "/databases/:database", name: "database-creating", path: databasePath(d.creating.Name)},
 		{route: "/databases/:database", name: "database-copying", path: databasePath(d.copying.Name)},
@@ -104,7 +105,8 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/apps/:app/config-vars", name: "config-vars", path: "/apps/sushi/config-vars"},
 		{route: "/apps/:app/destroy", name: "app-destroy", path: "/apps/an-app-without-anything-yet/destroy"},
 
-		{route: "/operations/:id", name: "operation-running", path: operationPath(d.running.ID)},
+		{route: "/operations/:id", name: "operation-running", path: operationPath(d.running.ID), before: d.refuseNow},
+		{route: "/operations/:id", name: "operation-waiting", path: operationPath(d.waiting.ID)},
 		{route: "/operations/:id", name: "operation-done", path: operationPath(d.completed.ID)},
 		{route: "/operations/:id", name: "operation-undone", path: operationPath(d.undone.ID)},
 		{route: "/operations/:id", name: "operation-cancelled", path: operationPath(d.putBack.ID)},

@@ -26,10 +26,43 @@ func (d *seeded) begin(kind platform.OperationKind, about platform.Database, tar
 		return db.InsertChangeover(ctx, tx, op.ID, false, true)
 	}))
 	d.exec(`update operations set started_at = now() - interval '4 minutes', requested_at = now() - interval '4 minutes', reason = $2 where id = $1`, op.ID, running)
-	d.exec(`update operation_steps set state = 'done', started_at = now() - interval '240 s' + position * interval '11.204 s',
-		finished_at = now() - interval '240 s' + (position + 1) * interval '11.204 s', detail = 'as it should be' where operation_id = $1 and position < $2`, op.ID, done)
+	// What is done ended one after the other, the last of it 2.3 s ago.
+	for i, ago := done-1, 2_318.0; i >= 0; i-- {
+		s := tookAndFound(n.StepNames[i])
+		d.exec(`update operation_steps set state = 'done', finished_at = now() - $3 * interval '1 ms', started_at = now() - ($3 + $4) * interval '1 ms', detail = $5
+			where operation_id = $1 and position = $2`, op.ID, i, ago, s.ms, s.detail)
+		ago += s.ms
+	}
 	d.exec(`update operation_steps set state = 'running', started_at = now() - interval '2.318 s', detail = $3 where operation_id = $1 and position = $2`, op.ID, done, running)
 	return op
+}
+
+// doneStep is how long a step took, and what it found.
+type doneStep struct {
+	ms     float64
+	detail string
+}
+
+// tookAndFound is a step of the operations that the pages show.
+func tookAndFound(step string) doneStep {
+	if s, ok := map[string]doneStep{
+		"check": {212, "9 fine, 1 to know: 1 unlogged table arrives empty"}, "reserve_server": {31, ""},
+		"copy_leader": {232_418, "38.4 GB at 165 MB/s"}, "start_follower": {1_104, ""}, "attach": {9, "HEROKU_POSTGRESQL_WHITE_URL"},
+		"wait_until_caught_up": {41_210, "From 3,904 to 125 commits behind"}, "turn_on_maintenance": {88, ""}, "scale_down": {3_120, "web=2 worker=1 to 0"},
+		"prepare_switch": {64, "14 connections; the target takes 400"}, "fence_writes": {31, ""}, "wait_until_zero_behind": {24, ""}, "unfollow": {67, ""},
+		"check_writable": {3, ""}, "promote": {17, ""}, "scale_up": {2_904, ""}, "turn_off_maintenance": {71, ""}, "prove": {118, ""},
+		"start_old_leader": {412, ""}, "refresh_statistics": {1_930, ""},
+	}[step]; ok {
+		return s
+	}
+	return doneStep{40, ""}
+}
+
+// refuseNow makes the running changeover look as if writes were refused just
+// now, whenever its page is opened.
+func (d *seeded) refuseNow() {
+	d.exec(`update changeovers set refused_at = now() - interval '2.318 s' where operation_id = $1`, d.running.ID)
+	d.exec(`update operation_steps set started_at = now() - interval '2.287 s' where operation_id = $1 and state = 'running'`, d.running.ID)
 }
 
 // end closes an operation and gives its claims back.
@@ -60,6 +93,11 @@ func (d *seeded) operations() {
 	steps := len(d.jobs.Steps(platform.FollowerChangeover))
 
 	// Completed, with everything that was measured.
+	for range 3 {
+		before := d.begin(platform.FollowerChangeover, d.switching, nil, steps, "")
+		d.exec(`update changeovers set refused_at = now() - interval '9 days', accepted_at = now() - interval '9 days', outage_ms = 138 where operation_id = $1`, before.ID)
+		d.end(&before, platform.OperationCompleted, "")
+	}
 	d.completed = d.begin(platform.FollowerChangeover, d.fenced, &d.replacement, steps, "")
 	d.exec(`update changeovers set shutdown_lsn = '3A/F2006C28', old_timeline = 3, new_timeline = 4, old_end_lsn = '3A/F2006CA0', fork_lsn = '3A/F2006CA0',
 		refused_at = now() - interval '100 s', accepted_at = now() - interval '99.858 s', outage_ms = 142.31, sessions_ended = 27, transactions_ended = 3,
@@ -69,12 +107,12 @@ func (d *seeded) operations() {
 
 	// Put back after its deadline, and put back by a person before the switch.
 	waiting := d.position("wait_until_zero_behind")
-	d.undone = d.begin(platform.FollowerChangeover, d.leader, &d.heldUp, waiting, "41 commits, 0.6 MB behind at the deadline")
+	d.undone = d.begin(platform.FollowerChangeover, d.leader, &d.heldUp, waiting, "41 commits, 0.6 MB behind; nothing was replayed for 29.8 s")
 	d.exec(`update operation_steps set state = 'undone' where operation_id = $1 and position between 6 and $2`, d.undone.ID, waiting-1)
 	d.exec(`update operation_steps set state = 'failed', finished_at = now() where operation_id = $1 and position = $2`, d.undone.ID, waiting)
 	d.exec(`update changeovers set refused_at = now() - interval '60 s', accepted_at = now() - interval '29.929 s', outage_ms = 30071, sessions_ended = 14,
 		transactions_ended = 0 where operation_id = $1`, d.undone.ID)
-	d.end(&d.undone, platform.OperationUndone, "The follower was 41 commits behind when 30 s had passed.")
+	d.end(&d.undone, platform.OperationUndone, "The deadline of 30s passed: 41 commits, 0.6 MB behind; nothing was replayed for 29.8 s.")
 	d.exec(`update operations set attempt = 2 where id = $1`, d.undone.ID)
 	d.putBack = d.begin(platform.FollowerChangeover, d.leader, &d.follower, d.position("wait_until_caught_up"), "212 commits behind")
 	d.exec(`update operations set cancel_requested_by = $2 where id = $1`, d.putBack.ID, pagesUser)
@@ -86,8 +124,11 @@ func (d *seeded) operations() {
 	d.exec(`update changeovers set refused_at = now() - interval '41 s' where operation_id = $1`, d.stuck.ID)
 
 	// Running, while writes are refused.
-	d.running = d.begin(platform.FollowerChangeover, d.switching, &d.candidate, waiting, "3 commits, 2 kB behind")
-	d.exec(`update changeovers set refused_at = now() - interval '2.4 s' where operation_id = $1`, d.running.ID)
+	d.running = d.begin(platform.FollowerChangeover, d.switching, &d.candidate, waiting, "41 commits, 3.2 MB behind")
+	d.refuseNow()
+
+	// Running, before anything is refused: who is connected is shown.
+	d.waiting = d.begin(platform.FollowerChangeover, d.busy, &d.busyCandidate, d.position("wait_until_caught_up"), "1,288 commits, 14 MB behind; about 40 s more")
 
 	d.begin(platform.CreateDatabase, d.creating, nil, 1, "initdb runs")
 	d.begin(platform.CreateFollower, d.copying, nil, 2, "12.6 GB of 38.4 GB")

@@ -25,7 +25,9 @@ type seeded struct {
 	switching, candidate                       platform.Database // of kitchen, in the middle of a changeover
 	fenced, replacement                        platform.Database // of larder, after a changeover
 	creating, copying, silent, gone, separated platform.Database
+	busy, busyCandidate                        platform.Database  // of bakery, before its switch
 	running, completed, undone, stuck, putBack platform.Operation // changeovers
+	waiting                                    platform.Operation
 	notice                                     int64
 	scheduled                                  platform.Maintenance
 }
@@ -50,9 +52,9 @@ func seed(t *testing.T, s *site) *seeded {
 		t.Fatal(err)
 	}
 	d.databases()
+	d.connections() // before the operations, so that what runs there runs since before they failed
 	d.operations()
 	d.papers()
-	d.connections()
 	d.maintenances()
 	return d
 }
@@ -121,16 +123,21 @@ func (d *seeded) serve(it platform.Database, app platform.App, zone string, lead
 	plan, err := d.catalogue.Plan(it.Plan)
 	d.must(err)
 	d.must(db.StartBilling(ctx, d.pool, it.ID, plan))
-	d.must(db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
-		_, err := db.Attach(ctx, tx, db.NewAttachment{AppID: app.ID, DatabaseID: it.ID, FirstIsPrimary: !it.IsFollower(), Actor: pagesUser})
-		return err
-	}))
+	d.attachTo(app, it)
 	d.must(db.SetFacts(ctx, d.pool, db.Facts{
 		DatabaseID: it.ID, DataBytes: 38_400_000_000, Tables: 142, Connections: 96, Version: "17.6", CommitsPerS: 212.4, WALBytesPerS: 1_400_000, InRecovery: it.IsFollower(),
 	}))
 	d.exec(`update databases set created_at = now() - interval '12 days' where id = $1`, it.ID)
 	d.exec(`update billing_periods set started_at = now() - interval '12 days' where database_id = $1`, it.ID)
 	return d.again(it)
+}
+
+func (d *seeded) attachTo(app platform.App, it platform.Database) {
+	d.t.Helper()
+	d.must(db.InTx(d.t.Context(), d.pool, func(tx pgx.Tx) error {
+		_, err := db.Attach(d.t.Context(), tx, db.NewAttachment{AppID: app.ID, DatabaseID: it.ID, FirstIsPrimary: !it.IsFollower(), Actor: pagesUser})
+		return err
+	}))
 }
 
 func (d *seeded) again(it platform.Database) platform.Database {
@@ -154,7 +161,14 @@ func (d *seeded) databases() {
 	d.exec(`update readings set connections = 499, data_bytes = 270000000000 where database_id = $1`, d.heldUp.ID)
 
 	d.switching = d.leaderOf(kitchen, "standard-2", "a")
-	d.candidate = d.followerOf(d.switching, kitchen, "standard-3", "a", platform.Lag{})
+	d.candidate = d.followerOf(d.switching, kitchen, "standard-3", "b", platform.Lag{Commits: 41, Bytes: 3_355_443, Seconds: 0.9})
+	d.followerOf(d.switching, kitchen, "standard-2", "c", platform.Lag{})
+	d.attachTo(sushi, d.switching)
+	bakery := d.app("bakery")
+	d.exec(`insert into formations (app_id, process, quantity) values ($1, 'web', 4) on conflict (app_id, process) do update set quantity = excluded.quantity`, bakery.ID)
+	d.busy = d.leaderOf(bakery, "standard-2", "a")
+	d.busyCandidate = d.followerOf(d.busy, bakery, "standard-4", "b", platform.Lag{Commits: 1_288, Bytes: 14_680_064, Seconds: 12})
+	d.attachTo(sushi, d.busy)
 	d.fenced = d.leaderOf(larder, "standard-0", "a")
 	d.replacement = d.leaderOf(larder, "standard-2", "b")
 	d.must(db.SetDatabaseFenced(ctx, d.pool, d.fenced.ID, true))

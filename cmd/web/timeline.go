@@ -14,13 +14,13 @@ import (
 // timeline draws an operation's stored steps with what the procedure says of
 // each. A stored step that this version does not know keeps its own name.
 // expected is the outage that switches before this one led to expect.
-func timeline(op platform.Operation, steps []platform.OperationStep, infos []workflow.Info, change *db.Changeover, usual map[string][]time.Duration, expected time.Duration) component.Timeline {
+func timeline(op platform.Operation, steps []platform.OperationStep, infos []workflow.Info, change *db.Changeover, usual usualTimes, expected time.Duration) component.Timeline {
 	known := make(map[string]workflow.Info, len(infos))
 	for _, i := range infos {
 		known[i.Name] = i
 	}
 	t := component.Timeline{PastNoReturn: op.NoReturnAt != nil, Undoing: op.State == platform.OperationUndoing}
-	didNotRun := 0
+	didNotRun, lastRan := 0, 0
 	for i, s := range steps {
 		info, ok := known[s.Name]
 		if !ok {
@@ -29,21 +29,43 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 		if info.Downtime && t.Band.Deadline == 0 {
 			t.Band.Deadline = info.Deadline
 		}
-		if s.State == platform.StepPending && !op.State.Open() {
-			didNotRun++
+		detail := s.Detail
+		if s.State == platform.StepPending {
+			detail = or(detail, info.About)
+			if !op.State.Open() {
+				didNotRun++
+			}
+		} else {
+			lastRan = i + 1
 		}
 		t.Steps = append(t.Steps, component.TimelineStep{
-			Position: i + 1, Name: s.Name, Title: info.Title, Detail: s.Detail, State: s.State, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
-			Usual: median(usual[s.Name]), Downtime: info.Downtime, NoReturn: info.NoReturn, PutBack: s.State == platform.StepUndone,
+			Position: i + 1, Name: s.Name, Title: info.Title, Detail: detail, State: s.State, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+			Usual: usual.of(s.Name), Downtime: info.Downtime, NoReturn: info.NoReturn, PutBack: s.State == platform.StepUndone,
 		})
 	}
-	if didNotRun > 0 {
+	switch {
+	case didNotRun == 0:
+	case lastRan > 0 && lastRan+didNotRun == len(steps):
+		t.NotRunFrom = lastRan + 1
+		t.Skipped = fmt.Sprintf("Steps %d to %d did not run", lastRan+1, len(steps))
+		if didNotRun == 1 {
+			t.Skipped = fmt.Sprintf("Step %d did not run", len(steps))
+		}
+		if op.NoReturnAt == nil && slices.ContainsFunc(t.Steps, func(s component.TimelineStep) bool { return s.NoReturn }) {
+			t.Skipped += "; the point of no return was not reached"
+		}
+		t.Skipped += "."
+	default:
 		t.Skipped = fmt.Sprintf("%d of %d steps did not run.", didNotRun, len(steps))
 	}
+	t.UsualFrom = usual.from
 	t.Band.Expected = expected
 	t.Band.Text = fmt.Sprintf("The leader is stopped, for reads too; followers can be read. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
 	if op.NoReturnAt != nil {
 		t.Band.Text = "The leader was stopped, for reads too; followers could be read. From the first refused write to the first accepted one."
+	}
+	if op.State == platform.OperationUndone && change != nil && change.RefusedAt != nil {
+		t.Band.Text = "The leader was stopped, for reads too; followers could be read. From the fence until it took writes again."
 	}
 	if change != nil {
 		t.Band.RefusedAt, t.Band.AcceptedAt, t.Band.OutageMS = change.RefusedAt, change.AcceptedAt, change.OutageMS
@@ -52,11 +74,11 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 }
 
 // planned is the timeline of what would happen.
-func planned(infos []workflow.Info, usual map[string][]time.Duration, expected time.Duration) component.Timeline {
-	t := component.Timeline{Plan: true}
+func planned(infos []workflow.Info, usual usualTimes, expected time.Duration) component.Timeline {
+	t := component.Timeline{Plan: true, UsualFrom: usual.from}
 	for i, info := range infos {
 		t.Steps = append(t.Steps, component.TimelineStep{
-			Position: i + 1, Name: info.Name, Title: info.Title, State: platform.StepPending, Usual: median(usual[info.Name]),
+			Position: i + 1, Name: info.Name, Title: info.Title, Detail: info.About, State: platform.StepPending, Usual: usual.of(info.Name),
 			Downtime: info.Downtime, NoReturn: info.NoReturn,
 		})
 		if info.Downtime && t.Band.Deadline == 0 {

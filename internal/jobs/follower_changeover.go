@@ -17,26 +17,26 @@ import (
 // tells it step by step, under the same titles. The order is safety 2.
 func followerChangeover(deadline time.Duration) []workflow.Step[*changeover] {
 	return []workflow.Step[*changeover]{
-		{Name: "check", Title: "Check before starting", Do: (*changeover).check, Undo: (*changeover).forgetUnmade},
+		{Name: "check", Title: "Check before starting", About: "What the Change plan page found, once more", Do: (*changeover).check, Undo: (*changeover).forgetUnmade},
 		{Name: "reserve_server", Title: "Reserve a port and a place on disk", Do: (*changeover).reserveServer, Undo: (*changeover).keepOrDiscard},
-		{Name: "copy_leader", Title: "Copy the leader", Do: (*changeover).copyLeader},
+		{Name: "copy_leader", Title: "Copy the leader", About: "The app goes on meanwhile", Do: (*changeover).copyLeader},
 		{Name: "start_follower", Title: "Start the follower", Do: (*changeover).startFollower},
-		{Name: "attach", Title: "Set the follower's config var", Do: (*changeover).attach},
-		{Name: "wait_until_caught_up", Title: "Wait until it has caught up", Do: (*changeover).waitUntilCaughtUp},
-		{Name: "turn_on_maintenance", Title: "Turn on maintenance mode", Do: (*changeover).turnOnMaintenance, Undo: (*changeover).turnOffMaintenance},
-		{Name: "scale_down", Title: "Scale down", Do: (*changeover).scaleDown, Undo: (*changeover).scaleUp},
-		{Name: "prepare_switch", Title: "Prepare the switch", Do: (*changeover).prepareSwitch, Undo: (*changeover).openOldLeader},
+		{Name: "attach", Title: "Set the follower's config var", About: "A colour name, so that the app can read from it", Do: (*changeover).attach},
+		{Name: "wait_until_caught_up", Title: "Wait until it has caught up", About: "No more than 200 commits behind", Do: (*changeover).waitUntilCaughtUp},
+		{Name: "turn_on_maintenance", Title: "Turn on maintenance mode", About: "The app takes no traffic", Do: (*changeover).turnOnMaintenance, Undo: (*changeover).turnOffMaintenance},
+		{Name: "scale_down", Title: "Scale down", About: "Every process type to 0", Do: (*changeover).scaleDown, Undo: (*changeover).scaleUp},
+		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Do: (*changeover).prepareSwitch, Undo: (*changeover).openOldLeader},
 		// A pool is paused here, before the fence, and resumed last (safety 2).
-		{Name: "fence_writes", Title: "Fence the old leader", Downtime: true, Deadline: deadline, Do: (*changeover).fenceWrites, Undo: (*changeover).openOldLeader},
-		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", Downtime: true, Do: (*changeover).waitUntilZeroBehind},
-		{Name: "unfollow", Title: "Unfollow", Downtime: true, NoReturn: true, Do: (*changeover).unfollow},
-		{Name: "check_writable", Title: "Check that it is out of recovery", Downtime: true, Do: (*changeover).checkWritable},
-		{Name: "promote", Title: "Promote it to DATABASE_URL", Downtime: true, Do: (*changeover).promote},
-		{Name: "scale_up", Title: "Scale up", AppDown: true, Do: (*changeover).scaleUp},
-		{Name: "turn_off_maintenance", Title: "Turn off maintenance mode", AppDown: true, Do: (*changeover).turnOffMaintenance},
-		{Name: "prove", Title: "Prove that nothing is missing", Do: (*changeover).prove},
-		{Name: "start_old_leader", Title: "Start the old leader, fenced", Do: (*changeover).startOldLeader},
-		{Name: "refresh_statistics", Title: "Refresh the statistics", Do: (*changeover).refreshStatistics},
+		{Name: "fence_writes", Title: "Fence the old leader", About: "A fast stop; open transactions are rolled back", Downtime: true, Deadline: deadline, Do: (*changeover).fenceWrites, Undo: (*changeover).openOldLeader},
+		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", About: "Replayed past the last record of the old leader", Downtime: true, Do: (*changeover).waitUntilZeroBehind},
+		{Name: "unfollow", Title: "Unfollow", About: "It becomes writable for good", Downtime: true, NoReturn: true, Do: (*changeover).unfollow},
+		{Name: "check_writable", Title: "Check that it is out of recovery", About: "pg_is_in_recovery() is false, and it takes a write", Downtime: true, Do: (*changeover).checkWritable},
+		{Name: "promote", Title: "Promote it to DATABASE_URL", About: "A new release; the old leader keeps a colour name", Downtime: true, Do: (*changeover).promote},
+		{Name: "scale_up", Title: "Scale up", About: "Every process type as before", AppDown: true, Do: (*changeover).scaleUp},
+		{Name: "turn_off_maintenance", Title: "Turn off maintenance mode", About: "Unless it was on before", AppDown: true, Do: (*changeover).turnOffMaintenance},
+		{Name: "prove", Title: "Prove that nothing is missing", About: "The new timeline begins where the old one ends, to the byte", Do: (*changeover).prove},
+		{Name: "start_old_leader", Title: "Start the old leader, fenced", About: "It can be read, and is billed until it is destroyed", Do: (*changeover).startOldLeader},
+		{Name: "refresh_statistics", Title: "Refresh the statistics", About: "ANALYZE; the app does not wait for it", Do: (*changeover).refreshStatistics},
 	}
 }
 

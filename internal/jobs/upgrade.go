@@ -18,13 +18,13 @@ import (
 // tells it step by step, under the same titles. The switch is the changeover's.
 func upgrade(deadline time.Duration) []workflow.Step[*upgrader] {
 	return append([]workflow.Step[*upgrader]{
-		{Name: "check", Title: "Check before starting", Do: (*upgrader).check},
+		{Name: "check", Title: "Check before starting", About: "What the Change plan page found, once more", Do: (*upgrader).check},
 		{Name: "reserve_server", Title: "Reserve a port and a place on disk", Do: (*upgrader).reserveReplacement, Undo: (*upgrader).discardReplacement},
-		{Name: "copy_leader", Title: "Copy the database", Do: (*upgrader).copyLeader},
+		{Name: "copy_leader", Title: "Copy the database", About: "By replication, while the app goes on", Do: (*upgrader).copyLeader},
 		{Name: "start_replacement", Title: "Start the replacement", Do: (*upgrader).startFollower},
-		{Name: "wait_until_caught_up", Title: "Wait until it has caught up", Do: (*upgrader).caughtUp},
-		{Name: "schedule", Title: "Schedule the maintenance", Do: (*upgrader).schedule},
-		{Name: "wait_for_window", Title: "Wait for the window", Again: true, Do: (*upgrader).waitForWindow},
+		{Name: "wait_until_caught_up", Title: "Wait until it has caught up", About: "No more than 200 commits behind", Do: (*upgrader).caughtUp},
+		{Name: "schedule", Title: "Schedule the maintenance", About: "A notice says that the replacement is ready", Do: (*upgrader).schedule},
+		{Name: "wait_for_window", Title: "Wait for the window", About: "Or run it, move it, cancel it here", Again: true, Do: (*upgrader).waitForWindow},
 	}, serverSwitch(deadline)...)
 }
 
@@ -32,18 +32,18 @@ func upgrade(deadline time.Duration) []workflow.Step[*upgrader] {
 // server of a database takes another's place. The order is safety 2.
 func serverSwitch(deadline time.Duration) []workflow.Step[*upgrader] {
 	return []workflow.Step[*upgrader]{
-		{Name: "check_again", Title: "Check again", Do: (*upgrader).checkAgain, Undo: (*upgrader).giveFollowersBack},
-		{Name: "prepare_switch", Title: "Prepare the switch", Do: (*upgrader).prepareSwitch, Undo: (*upgrader).openOldLeader},
+		{Name: "check_again", Title: "Check again", About: "Long transactions are waited for, at most ten minutes", Do: (*upgrader).checkAgain, Undo: (*upgrader).giveFollowersBack},
+		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Do: (*upgrader).prepareSwitch, Undo: (*upgrader).openOldLeader},
 		// A pool is paused here, before the fence, and resumed last (safety 2).
-		{Name: "fence_writes", Title: "Fence the old server", Downtime: true, Deadline: deadline, Do: (*upgrader).fenceWrites, Undo: (*upgrader).openOldLeader},
-		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", Downtime: true, Do: (*upgrader).waitUntilZeroBehind},
-		{Name: "promote_replacement", Title: "Promote the replacement", Downtime: true, NoReturn: true, Do: (*upgrader).unfollow},
-		{Name: "check_writable", Title: "Check that it is out of recovery", Downtime: true, Do: (*upgrader).checkWritable},
-		{Name: "point_config_vars", Title: "Point the config vars to it", Downtime: true, Do: (*upgrader).promote},
-		{Name: "prove", Title: "Prove that nothing is missing", Do: (*upgrader).prove},
-		{Name: "repoint_followers", Title: "Re-point the followers", Do: (*upgrader).repointFollowers},
-		{Name: "start_old_server", Title: "Start the old server as a follower", Do: (*upgrader).startOldServer},
-		{Name: "refresh_statistics", Title: "Refresh the statistics", Do: (*upgrader).refreshStatistics},
+		{Name: "fence_writes", Title: "Fence the old server", About: "A fast stop; open transactions are rolled back", Downtime: true, Deadline: deadline, Do: (*upgrader).fenceWrites, Undo: (*upgrader).openOldLeader},
+		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", About: "Replayed past the last record of the old server", Downtime: true, Do: (*upgrader).waitUntilZeroBehind},
+		{Name: "promote_replacement", Title: "Promote the replacement", About: "It becomes writable for good", Downtime: true, NoReturn: true, Do: (*upgrader).unfollow},
+		{Name: "check_writable", Title: "Check that it is out of recovery", About: "pg_is_in_recovery() is false, and it takes a write", Downtime: true, Do: (*upgrader).checkWritable},
+		{Name: "point_config_vars", Title: "Point the config vars to it", About: "A new release; the database keeps its name", Downtime: true, Do: (*upgrader).promote},
+		{Name: "prove", Title: "Prove that nothing is missing", About: "The new timeline begins where the old one ends, to the byte", Do: (*upgrader).prove},
+		{Name: "repoint_followers", Title: "Re-point the followers", About: "One that cannot come along is made anew", Do: (*upgrader).repointFollowers},
+		{Name: "start_old_server", Title: "Start the old server as a follower", About: "For 24 hours, so that you can switch back", Do: (*upgrader).startOldServer},
+		{Name: "refresh_statistics", Title: "Refresh the statistics", About: "ANALYZE; the app does not wait for it", Do: (*upgrader).refreshStatistics},
 	}
 }
 

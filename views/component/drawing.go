@@ -50,8 +50,10 @@ type Standing struct {
 	From, To         StandingNode
 	// Arrow is what stands beside the arrow: "3.2 MB behind, 41 commits".
 	Arrow string
-	// Switched is whether To is the leader now.
+	// Switched is whether To is the leader now: it then stands first.
 	Switched bool
+	// Refused is whether writes are refused now; Late whether To is too far behind.
+	Refused, Late bool
 }
 
 // StandingNode is one server of Standing; an empty Name leaves it out.

@@ -57,8 +57,14 @@ type Timeline struct {
 	Undoing bool
 	// PastNoReturn is whether the point of no return is behind us.
 	PastNoReturn bool
+	// NotRunFrom is the position of the first of the last steps when none of them
+	// will run any more: they are folded under Skipped. 0 when all are shown.
+	NotRunFrom int
 	// Skipped is a closing line: "Steps 9 to 14 did not run; …".
 	Skipped string
+	// UsualFrom is where the times of pending steps come from: "the last 3
+	// times here".
+	UsualFrom string
 }
 
 // StripPart is one piece of the strip of milliseconds of a measured outage.
@@ -102,7 +108,7 @@ type span struct {
 // spans cuts the steps where the band begins and ends and where a heading stands.
 func (t Timeline) spans() []span {
 	var out []span
-	for _, s := range t.Steps {
+	for _, s := range t.ran() {
 		heading := t.Headings[s.Position]
 		if len(out) == 0 || heading != "" || out[len(out)-1].band != s.Downtime {
 			out = append(out, span{heading: heading, band: s.Downtime})
@@ -111,6 +117,16 @@ func (t Timeline) spans() []span {
 	}
 	return out
 }
+
+// ran are the steps that ran or may still run; notRun the others.
+func (t Timeline) ran() []TimelineStep {
+	if t.NotRunFrom == 0 {
+		return t.Steps
+	}
+	return t.Steps[:t.NotRunFrom-1]
+}
+
+func (t Timeline) notRun() []TimelineStep { return t.Steps[len(t.ran()):] }
 
 // took is what stands right of a step: measured, ticking or usual.
 func (s TimelineStep) took() (ms string, known bool) {

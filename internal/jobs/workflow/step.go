@@ -16,6 +16,7 @@ import (
 type Step[S any] struct {
 	Name  string // stored: never rename one
 	Title string // the page's and the documentation's heading
+	About string // one line of what it will do, shown until it runs; may be empty
 	// Downtime marks a step during which writes are refused. Steps of such a
 	// stretch are recorded while they run or after it, never in its way.
 	Downtime bool
@@ -41,7 +42,7 @@ type Step[S any] struct {
 
 // Info is what pages and documentation need of a step.
 type Info struct {
-	Name, Title        string
+	Name, Title, About string
 	Downtime, NoReturn bool
 	Again              bool // the operation begins again here after a failure further on
 	Deadline           time.Duration
@@ -51,7 +52,7 @@ type Info struct {
 func Infos[S any](steps []Step[S]) []Info {
 	infos := make([]Info, len(steps))
 	for i, s := range steps {
-		infos[i] = Info{Name: s.Name, Title: s.Title, Downtime: s.Downtime, NoReturn: s.NoReturn, Again: s.Again, Deadline: s.Deadline}
+		infos[i] = Info{Name: s.Name, Title: s.Title, About: s.About, Downtime: s.Downtime, NoReturn: s.NoReturn, Again: s.Again, Deadline: s.Deadline}
 	}
 	return infos
 }
