@@ -78,7 +78,11 @@ func whatHappened(d drawnOperation) (title, why string) {
 	}
 	switch head, rest, cut := strings.Cut(reason, " passed: "); {
 	case cut && strings.HasPrefix(head, "The deadline of "):
-		return head + " passed, and everything was put back", step + rest
+		within := strings.TrimPrefix(head, "The deadline of ")
+		if limit, err := time.ParseDuration(within); err == nil {
+			within = wordsOf(limit)
+		}
+		return "The deadline of " + within + " passed, and everything was put back", step + rest
 	case d.op.CancelRequestedBy != "":
 		return kind + " was cancelled, and everything was put back", fmt.Sprintf("%s cancelled it.", d.op.CancelRequestedBy)
 	}
