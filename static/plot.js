@@ -70,7 +70,10 @@ window.changeover.plot = (figure) => {
         ctx.stroke();
         ctx.fillStyle = ink;
         ctx.fillRect(x, u.bbox.top - 8 * ratio, 6 * ratio, 6 * ratio);
-        ctx.fillText(`Switch, writes refused ${Math.round(s.ms)} ms`, x + 10 * ratio, u.bbox.top - ratio);
+        const words = `Switch, writes refused ${Math.round(s.ms)} ms`;
+        const late = x + 10 * ratio + ctx.measureText(words).width > ctx.canvas.width;
+        ctx.textAlign = late ? "right" : "left";
+        ctx.fillText(words, late ? x - 5 * ratio : x + 10 * ratio, u.bbox.top - ratio);
       }
       ctx.restore();
     };

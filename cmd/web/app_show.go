@@ -95,7 +95,7 @@ func (a *app) appView(ctx context.Context, access platform.Access, app platform.
 		row := byName[t.DatabaseName]
 		view.Attachments = append(view.Attachments, page.AppAttachment{
 			Name: t.Name, ConfigVar: t.ConfigVarName(), Database: databaseLink(t.DatabaseName), Plan: row.Database.Plan,
-			Role: databaseRole(row), Status: databaseStatus(row), Primary: t.IsPrimary(),
+			Role: databaseRole(row), Status: a.databaseStatus(row), Primary: t.IsPrimary(),
 		})
 	}
 	for _, v := range vars {

@@ -182,6 +182,10 @@ func (a *app) fillPreflight(ctx context.Context, view *page.ChangePlanView, row 
 	checks, err := a.jobs.Preflight(ctx, row.Database.ID, followerID, view.Target)
 	if err != nil {
 		message := failureOf(err, "").Message
+		if controlAway(err) {
+			// This page was made from the control database, so it is not that one.
+			message = fmt.Sprintf("The server of %s, or of its follower, does not answer.", row.Database.Name)
+		}
 		a.log.Warn("preflight failed", "database", row.Database.Name, "error", err)
 		view.Checks = append(view.Checks, component.Check{Tone: component.ToneBad, Label: "The check itself", Detail: message})
 		view.Refusal = or(view.Refusal, "The servers could not be checked. Check again in a few seconds.")

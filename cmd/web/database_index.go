@@ -108,7 +108,7 @@ func (a *app) databaseRow(r db.DatabaseListRow, access platform.Access) page.Dat
 	plan := a.plan(r.Database.Plan)
 	row := page.DatabaseRow{
 		ID: r.Database.ID, Name: r.Database.Name, AppName: r.Database.AppName, Plan: r.Database.Plan,
-		AttachmentName: attachmentOn(r), Status: databaseStatus(r), Role: databaseRole(r), Lag: lagOf(r.Database, r.Reading),
+		AttachmentName: attachmentOn(r), Status: a.databaseStatus(r), Role: databaseRole(r), Lag: lagOf(r.Database, r.Reading),
 		Connections: r.Reading.Connections, ConnectionLimit: plan.Connections,
 		DataBytes: r.Reading.DataBytes, StorageBytes: plan.StorageBytes, Answers: r.Reading.Known && r.Reading.Answers,
 	}

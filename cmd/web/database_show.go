@@ -103,7 +103,7 @@ func lagRange(c echo.Context) component.LagPlot {
 func (a *app) databaseView(ctx context.Context, access platform.Access, row db.DatabaseListRow, plot component.LagPlot) (page.DatabaseShowView, error) {
 	d, plan, now := row.Database, a.plan(row.Database.Plan), time.Now()
 	view := page.DatabaseShowView{
-		ID: d.ID, Name: d.Name, AppName: d.AppName, Plan: plan, State: d.State, Status: databaseStatus(row), Role: databaseRole(row),
+		ID: d.ID, Name: d.Name, AppName: d.AppName, Plan: plan, State: d.State, Status: a.databaseStatus(row), Role: databaseRole(row),
 		May: access.On(d.AppID), AppUnseen: !access.SeesAny(d.AppID),
 	}
 	followers, err := a.followerRows(ctx, d)

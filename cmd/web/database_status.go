@@ -10,14 +10,17 @@ import (
 )
 
 // databaseStatus is a database's state in words.
-func databaseStatus(r db.DatabaseListRow) component.Status {
+func (a *app) databaseStatus(r db.DatabaseListRow) component.Status {
 	d := r.Database
 	if r.Operation != nil {
 		if r.Operation.State == platform.OperationUndoing {
 			return component.Status{Tone: component.ToneBack, Word: "Putting back", Note: strings.ToLower(r.Operation.Kind.Title())}
 		}
 		if d.State != platform.DatabaseCreating && d.State != platform.DatabaseDestroying {
-			return component.Status{Tone: component.ToneBusy, Word: r.Operation.Kind.Title(), Note: stepWords(r.Operation.Step)}
+			if r.Operation.NeedsPerson {
+				return component.Status{Tone: component.ToneBad, Word: "Needs a person", Note: strings.ToLower(r.Operation.Kind.Title())}
+			}
+			return component.Status{Tone: component.ToneBusy, Word: r.Operation.Kind.Title(), Note: a.stepNote(r.Operation.Kind, r.Operation.Step)}
 		}
 	}
 	switch d.State {
@@ -25,7 +28,7 @@ func databaseStatus(r db.DatabaseListRow) component.Status {
 		if r.Operation == nil {
 			return component.Status{Tone: component.ToneBad, Word: "Not created"}
 		}
-		note := stepWords(r.Operation.Step)
+		note := a.stepNote(r.Operation.Kind, r.Operation.Step)
 		if r.Reading.CopyTotalBytes > 0 {
 			note = fmt.Sprintf("%s of %s copied", platform.Bytes(r.Reading.CopiedBytes), platform.Bytes(r.Reading.CopyTotalBytes))
 		}
@@ -50,10 +53,27 @@ func databaseStatus(r db.DatabaseListRow) component.Status {
 		return component.Status{Tone: component.ToneWarn, Word: "Does not follow", Note: r.Reading.Problem}
 	case d.IsFollower() && d.ReadableAt == nil:
 		return component.Status{Tone: component.ToneBusy, Word: "Catching up"}
+	case farBehind(r):
+		return component.Status{Tone: component.ToneWarn, Word: "Far behind", Note: "is watched"}
 	case d.ForkedFromID != nil && !d.ForkReady:
 		return component.Status{Tone: component.ToneOK, Word: "Available", Note: "not to follow yet"}
 	}
 	return component.Status{Tone: component.ToneOK, Word: "Available"}
+}
+
+// farBehind is whether a follower is behind by more than is watched for.
+func farBehind(r db.DatabaseListRow) bool {
+	return r.Database.IsFollower() && r.Reading.Lag.Known && r.Reading.Lag.Bytes > 1024<<20
+}
+
+// stepNote is a step's title below a state: "wait until 0 commits behind".
+func (a *app) stepNote(kind platform.OperationKind, step string) string {
+	for _, info := range a.jobs.Steps(kind) {
+		if info.Name == step && info.Title != "" {
+			return strings.ToLower(info.Title[:1]) + info.Title[1:]
+		}
+	}
+	return stepWords(step)
 }
 
 // stepWords is a step's stored name for people: "make_cluster" is "make cluster".
@@ -147,7 +167,7 @@ func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Butt
 		return fmt.Sprintf("It is full: %s of %s. Writes that would make it larger are refused until there is room again, or a larger plan.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes)), component.Button{Text: "Change plan", URL: path + "/change-plan"}
 	case full >= 0.9:
 		return fmt.Sprintf("%s of %s are used, %.0f %%. A larger plan holds more.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes), full*100), component.Button{Text: "Change plan", URL: path + "/change-plan"}
-	case d.IsFollower() && r.Reading.Lag.Known && r.Reading.Lag.Bytes > 1024<<20:
+	case farBehind(r):
 		return fmt.Sprintf("It is %s behind its leader, more than the 1024 MB that are watched for.", platform.Bytes(r.Reading.Lag.Bytes)), component.Button{Text: "Look at activity", URL: path + "#activity"}
 	}
 	return "", component.Button{}

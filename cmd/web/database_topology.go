@@ -40,7 +40,7 @@ func (a *app) topology(ctx context.Context, access platform.Access, row db.Datab
 func (a *app) topologyNode(access platform.Access, row db.DatabaseListRow, current int64) component.TopologyNode {
 	d, r, plan := row.Database, row.Reading, a.plan(row.Database.Plan)
 	n := component.TopologyNode{
-		Name: d.Name, Plan: d.Plan, Zone: row.Zone, Label: attachmentOn(row), Status: databaseStatus(row), Current: d.ID == current, Replaced: d.ReplacedByID != nil,
+		Name: d.Name, Plan: d.Plan, Zone: row.Zone, Label: attachmentOn(row), Status: a.databaseStatus(row), Current: d.ID == current, Replaced: d.ReplacedByID != nil,
 		Connections: r.Connections, ConnectionLimit: plan.Connections, DataBytes: r.DataBytes, StorageBytes: plan.StorageBytes,
 		CommitsPerSecond: r.CommitsPerS, WALPerSecond: r.WALBytesPerS, Lag: lagOf(d, r), Answers: r.Known && r.Answers,
 	}

@@ -243,7 +243,7 @@ type shapeKey struct {
 // the page of before.
 func (s *shapes) changed(view page.DatabaseShowView, eyes string) bool {
 	key := shapeKey{view.ID, eyes}
-	shape := fmt.Sprint(view.State, len(view.Lag.Series), view.Attachments)
+	shape := fmt.Sprint(view.State, len(view.Lag.Series), view.Attachments, view.Maintenance.Quiet())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, seen := s.known[key]

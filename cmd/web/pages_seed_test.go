@@ -158,7 +158,7 @@ func (d *seeded) databases() {
 	d.leader = d.leaderOf(sushi, "standard-0", "a")
 	d.follower = d.followerOf(d.leader, sushi, "standard-2", "b", platform.Lag{Commits: 3, Bytes: 2_048, Seconds: 0.4})
 	d.heldUp = d.followerOf(d.leader, kitchen, "premium-0", "b", platform.Lag{Commits: 41_388, Bytes: 1_455_000_000, Seconds: 1_288})
-	d.exec(`update readings set connections = 499, data_bytes = 270000000000 where database_id = $1`, d.heldUp.ID)
+	d.exec(`update readings set connections = 96, data_bytes = 62300000000 where database_id = $1`, d.heldUp.ID)
 
 	d.switching = d.leaderOf(kitchen, "standard-2", "a")
 	d.candidate = d.followerOf(d.switching, kitchen, "standard-3", "b", platform.Lag{Commits: 41, Bytes: 3_355_443, Seconds: 0.9})

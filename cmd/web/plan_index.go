@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"changeover/internal/db"
+	"changeover/internal/platform"
 	"changeover/internal/platform/engine/local"
 	"changeover/views/component"
 	"changeover/views/layout"
@@ -57,7 +58,7 @@ func (a *app) search(c echo.Context) error {
 			view.Apps = append(view.Apps, page.SearchHit{Link: appLink(h.Name)})
 			continue
 		}
-		view.Databases = append(view.Databases, page.SearchHit{Link: databaseLink(h.Name), Note: h.Plan + ", " + h.AppName, Status: component.Status{Word: h.State}})
+		view.Databases = append(view.Databases, page.SearchHit{Link: databaseLink(h.Name), Note: h.Plan + ", " + h.AppName, Status: stateWord(platform.DatabaseState(h.State))})
 	}
 	for _, p := range a.catalogue.Plans {
 		if view.Query != "" && strings.Contains(p.Name, strings.ToLower(view.Query)) {
@@ -70,4 +71,18 @@ func (a *app) search(c echo.Context) error {
 	}
 	f.Query = view.Query
 	return a.render(c, 200, page.Search(f, view))
+}
+
+// stateWord is a database's stored state alone, where nothing else is known of it.
+func stateWord(s platform.DatabaseState) component.Status {
+	tone := component.ToneBusy
+	switch s {
+	case platform.DatabaseAvailable:
+		tone = component.ToneOK
+	case platform.DatabaseFenced:
+		tone = component.ToneWarn
+	case platform.DatabaseDestroyed:
+		tone = component.ToneOff
+	}
+	return component.Status{Tone: tone, Word: string(s)}
 }

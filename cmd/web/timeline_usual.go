@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"changeover/internal/db"
@@ -21,32 +22,47 @@ const mostUsual = 3
 
 func (u usualTimes) of(step string) time.Duration { return median(u.took[step]) }
 
+// sameStep is a step of another kind of switch that does the same.
+var sameStep = map[string]string{
+	"unfollow": "promote_replacement", "promote_replacement": "unfollow", "promote": "point_config_vars", "point_config_vars": "promote",
+}
+
 // usual is what the steps took the last times on this database. On one that
-// has none yet the steps of the outage stand in from other databases of this
-// machine, and it is said: what does not grow with the data is much the same
-// there. The other steps then have no time rather than a wrong one.
+// has none yet the steps of the outage stand in from other kinds of switches
+// here, else from other databases of this machine, and it is said: what does
+// not grow with the data is much the same there. The other steps then have no
+// time rather than a wrong one.
 func (a *app) usual(ctx context.Context, kind platform.OperationKind, databaseID int64, infos []workflow.Info) (usualTimes, error) {
-	took, err := db.StepDurations(ctx, a.pool, kind, databaseID, mostUsual)
+	took, err := db.StepDurations(ctx, a.pool, []platform.OperationKind{kind}, databaseID, mostUsual)
 	if err != nil {
 		return usualTimes{}, err
 	}
 	if n := mostTimes(took); n > 0 {
 		return usualTimes{took, lastTimes(n) + " here"}, nil
 	}
-	others, err := db.StepDurations(ctx, a.pool, kind, 0, mostUsual)
-	if err != nil {
-		return usualTimes{}, err
+	if !kind.Switches() {
+		return usualTimes{}, nil
 	}
-	u := usualTimes{took: map[string][]time.Duration{}}
-	for _, info := range infos {
-		if info.Downtime && len(others[info.Name]) > 0 {
-			u.took[info.Name] = others[info.Name]
+	switches := []platform.OperationKind{platform.FollowerChangeover, platform.Upgrade, platform.SwitchBack}
+	for _, from := range []struct {
+		databaseID int64
+		words      string
+	}{{databaseID, " here"}, {0, " on other databases"}} {
+		others, err := db.StepDurations(ctx, a.pool, switches, from.databaseID, mostUsual)
+		if err != nil {
+			return usualTimes{}, err
+		}
+		took := map[string][]time.Duration{}
+		for _, info := range infos {
+			if times := slices.Concat(others[info.Name], others[sameStep[info.Name]]); info.Downtime && len(times) > 0 {
+				took[info.Name] = times
+			}
+		}
+		if n := mostTimes(took); n > 0 {
+			return usualTimes{took, lastTimes(n) + from.words}, nil
 		}
 	}
-	if n := mostTimes(u.took); n > 0 {
-		u.from = lastTimes(n) + " on other databases"
-	}
-	return u, nil
+	return usualTimes{}, nil
 }
 
 func mostTimes(took map[string][]time.Duration) (n int) {

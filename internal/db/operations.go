@@ -122,14 +122,14 @@ func OperationSteps(ctx context.Context, q Querier, operationID int64) ([]platfo
 }
 
 // StepDurations are, by step name, how long each step took in the last limit
-// completed operations of the kind on a database, newest first. On any database
+// completed operations of the kinds on a database, newest first. On any database
 // where databaseID is 0.
-func StepDurations(ctx context.Context, q Querier, kind platform.OperationKind, databaseID int64, limit int) (map[string][]time.Duration, error) {
+func StepDurations(ctx context.Context, q Querier, kinds []platform.OperationKind, databaseID int64, limit int) (map[string][]time.Duration, error) {
 	rows, err := q.Query(ctx, `
 		select s.name, extract(epoch from s.finished_at - s.started_at)::double precision
-		from (select id from operations where kind = $1 and state = 'completed' and ($2 = 0 or database_id = $2 or target_id = $2) order by id desc limit $3) o
+		from (select id from operations where kind = any ($1) and state = 'completed' and ($2 = 0 or database_id = $2 or target_id = $2) order by id desc limit $3) o
 		join operation_steps s on s.operation_id = o.id
-		where s.state = 'done' and s.finished_at is not null and s.started_at is not null order by o.id desc`, kind, databaseID, limit)
+		where s.state = 'done' and s.finished_at is not null and s.started_at is not null order by o.id desc`, kinds, databaseID, limit)
 	if err != nil {
 		return nil, err
 	}
