@@ -54,6 +54,10 @@ demo: setup-run build build-demo ## a dashboard with life in it: two apps, six d
 demo-clean: build build-demo ## remove everything of the demo: servers, processes, files
 	@exec bin/demo -home "$(DEMO_HOME)" -addr "$(DEMO_ADDR)" -program bin/changeover -clean
 
+.PHONY: screenshots
+screenshots: build go-version ## photograph the pages of the demo that runs into docs/screenshots
+	@go run ./scripts/screenshots -home "$(DEMO_HOME)" -addr "$(DEMO_ADDR)" -program bin/changeover
+
 .PHONY: build
 build: go-version ## build bin/changeover
 	@CGO_ENABLED=0 go build -trimpath -o bin/changeover ./cmd/web

@@ -38,7 +38,11 @@ func (d *seeded) maintenances() {
 			outage = &refused
 		}
 		d.must(db.EndMaintenance(ctx, d.pool, m.ID, state, began.Add(4*time.Minute+12*time.Second), outage, reason))
-		d.exec(`update operations set state = 'completed', ended_at = now() where id = $1`, m.OperationID)
+		came := platform.OperationUndone
+		if state == platform.MaintenanceCompleted {
+			came = platform.OperationCompleted
+		}
+		d.exec(`update operations set state = $2, ended_at = now() where id = $1`, m.OperationID, came)
 		d.exec(`delete from operation_claims where operation_id = $1`, m.OperationID)
 	}
 	ended("soba", 0, platform.MaintenanceCompleted, 127, "")

@@ -34,6 +34,7 @@ var rules = []rule{
 	{"internal/supervise", nil, "it keeps a process running, whatever that does; its worker starts in milliseconds"},
 	{"internal/architecture", nil, "it reads files"},
 	{"scripts/demo", []string{"bench/program"}, "it drives the built program from outside, as the benchmarks do"},
+	{"scripts/screenshots", []string{"bench/program"}, "it photographs the pages of the built program, from outside"},
 	{"scripts/...", nil, "tools stand outside"},
 	{"bench/pages", []string{"bench/...", "internal/db", "internal/platform", "internal/platform/..."}, "it fills the control database, whose tables internal/db knows"},
 	{"bench/...", []string{"bench/...", "internal/platform", "internal/platform/..."}, "benchmarks drive the built program from outside"},
