@@ -106,6 +106,17 @@ func (h *hub) changed(topic string) {
 	}
 }
 
+// changedWhere is changed for the feeds for which which is true.
+func (h *hub) changedWhere(which func(key feedKey, e eyes) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for key, f := range h.feeds {
+		if which(key, f.eyes) {
+			h.soil(key, f)
+		}
+	}
+}
+
 // changedAll is changed for every topic: after the ear to the control database
 // was deaf for a while, nobody knows what it missed.
 func (h *hub) changedAll() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,10 +44,10 @@ func (a *app) allowTopics(ctx context.Context, user int64, topics []string) ([]s
 // eyesOn is how somebody sees a topic: with the part of their access on which
 // its page depends.
 func (a *app) eyesOn(ctx context.Context, user int64, access platform.Access, topic string) (e eyes, may bool, err error) {
-	switch topic {
-	case db.LiveRail, db.LiveMaintenances, topicNotices: // what is read and what is not is one's own
+	switch {
+	case topic == db.LiveRail, topic == db.LiveMaintenances, isMailbox(topic): // what is read and what is not is one's own
 		return eyes{user, access}, true, nil
-	case db.LiveDatabases:
+	case topic == db.LiveDatabases:
 		return eyes{access: access}, true, nil
 	}
 	kind, id := cutTopic(topic)
@@ -101,10 +102,20 @@ func (a *app) heard(payload string) {
 			a.hub.changed(db.LiveDatabase(leader)) // its page shows the follower's lag
 		}
 	case "notice":
-		a.hub.changed(topicNotices)
+		a.hub.changedWhere(func(key feedKey, _ eyes) bool { return isMailbox(key.topic) })
+	case "reads": // one person's own marks
+		a.hub.changedWhere(func(key feedKey, e eyes) bool {
+			return e.user == id && (key.topic == db.LiveRail || isMailbox(key.topic))
+		})
 	case db.LiveMaintenances:
 		a.hub.changed(db.LiveRail)
 	}
+}
+
+// isMailbox is whether the topic is somebody's list of notices, filtered or not.
+func isMailbox(topic string) bool {
+	name, _, _ := strings.Cut(topic, "?")
+	return name == topicNotices
 }
 
 // family remembers which database follows which, for a few seconds: the lag of
@@ -146,8 +157,8 @@ func (a *app) renderTopic(ctx context.Context, topic string, e eyes) (r rendered
 		r.fragments, err = a.renderDatabases(ctx, e)
 	case topic == db.LiveMaintenances:
 		r.fragments, err = a.renderMaintenances(ctx, e)
-	case topic == topicNotices:
-		r.fragments, err = a.renderMailbox(ctx, e)
+	case isMailbox(topic):
+		r.fragments, err = a.renderMailbox(ctx, topic, e)
 	case kind == "database":
 		return a.renderDatabase(ctx, id, e)
 	case kind == "operation":
@@ -168,12 +179,24 @@ func (a *app) renderDatabases(ctx context.Context, e eyes) ([]string, error) {
 	return renderFragments(ctx, page.DatabaseRows(view))
 }
 
-func (a *app) renderMailbox(ctx context.Context, e eyes) ([]string, error) {
+func (a *app) renderMailbox(ctx context.Context, topic string, e eyes) ([]string, error) {
 	reader, err := db.UserByID(ctx, a.pool, e.user)
 	if err != nil {
 		return nil, err
 	}
-	view, err := a.mailbox(ctx, e.user, reader.Email, e.access, "", 0, nil)
+	_, query, _ := strings.Cut(topic, "?")
+	asked, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, err
+	}
+	box := mailboxOf(asked)
+	if box.open != 0 {
+		reach, err := db.ReachOfNotice(ctx, a.pool, box.open)
+		if err != nil || reach.Person == nil && !reach.Sees(e.access) {
+			return nil, err // the page of a notice that is gone, or no longer for this reader
+		}
+	}
+	view, err := a.mailboxView(ctx, e.user, reader.Email, e.access, box)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"net/url"
+	"strconv"
 	"time"
 
 	"changeover/internal/db"
@@ -18,12 +18,100 @@ import (
 // noticesAPage is how many notices the mailbox lists at once.
 const noticesAPage = 50
 
+// mailbox is what of their notices a reader looks at. All of it stands in the
+// page's address, and in the name of the topic that keeps the page fresh.
+type mailbox struct {
+	unread        bool
+	app, database string
+	kind          platform.NoticeKind
+	before        int64 // older than this one: a further page
+	upTo          int64 // marks this one and older
+	open          int64 // the notice on the right; 0: the newest
+}
+
+func mailboxOf(query url.Values) mailbox {
+	number := func(name string) int64 {
+		n, err := strconv.ParseInt(query.Get(name), 10, 64)
+		if err != nil || n < 0 {
+			return 0
+		}
+		return n
+	}
+	return mailbox{unread: query.Get("filter") == "unread", app: query.Get("app"), database: query.Get("database"),
+		kind: platform.NoticeKind(query.Get("kind")), before: number("before"), open: number("open"), upTo: number("up_to")}
+}
+
+// narrowed is whether only some of the notices are asked for, read or not.
+func (m mailbox) narrowed() bool { return m.app != "" || m.database != "" || m.kind != "" }
+
+func (m mailbox) query() url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{"app": m.app, "database": m.database, "kind": string(m.kind)} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	for name, value := range map[string]int64{"before": m.before, "open": m.open} {
+		if value != 0 {
+			q.Set(name, strconv.FormatInt(value, 10))
+		}
+	}
+	if m.unread {
+		q.Set("filter", "unread")
+	}
+	return q
+}
+
+// at is path with the filter behind it.
+func (m mailbox) at(path string) string {
+	m.open = 0
+	if q := m.query().Encode(); q != "" {
+		return path + "?" + q
+	}
+	return path
+}
+
+// topic names the live topic of the page.
+func (m mailbox) topic() string {
+	if q := m.query().Encode(); q != "" {
+		return topicNotices + "?" + q
+	}
+	return topicNotices
+}
+
+// filter finds what the names in the address mean. A name that there is not
+// keeps nothing, as the name of what the reader does not see.
+func (a *app) noticeFilter(ctx context.Context, m mailbox) (db.NoticeFilter, error) {
+	f := db.NoticeFilter{UnreadOnly: m.unread, Kind: m.kind, BeforeID: m.before}
+	if m.app != "" {
+		found, err := db.AppByName(ctx, a.pool, m.app)
+		if f.AppID = found.ID; err != nil {
+			if !isKind(err, platform.KindNotFound) {
+				return f, err
+			}
+			f.AppID = -1
+		}
+	}
+	if m.database != "" {
+		found, err := db.DatabaseByName(ctx, a.pool, m.database)
+		if f.DatabaseID = found.ID; err != nil {
+			if !isKind(err, platform.KindNotFound) {
+				return f, err
+			}
+			f.DatabaseID = -1
+		}
+	}
+	return f, nil
+}
+
 // noticeIndex serves GET /notices.
 func (a *app) noticeIndex(c echo.Context) error {
 	if isAPI(c) {
 		return a.noticesJSON(c)
 	}
-	return a.showNotices(c, nil)
+	box := mailboxOf(c.QueryParams())
+	box.open = 0
+	return a.showNotices(c, box)
 }
 
 // noticeShow serves GET /notices/:id: the mailbox with this one open. Opening
@@ -38,209 +126,134 @@ func (a *app) noticeShow(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if !notice.Read && !isAPI(c) {
-		if err := db.SetNoticeRead(ctx, a.pool, user, id, true); err != nil {
-			return err
-		}
-		notice.Read = true
-	}
 	if isAPI(c) {
 		return c.JSON(200, toNoticeJSON(notice))
 	}
-	return a.showNotices(c, &notice)
+	if !notice.Read {
+		if err := db.SetNoticeRead(ctx, a.pool, user, id, true); err != nil {
+			return err
+		}
+	}
+	box := mailboxOf(c.QueryParams())
+	box.open = id
+	return a.showNotices(c, box)
 }
 
-func (a *app) showNotices(c echo.Context, selected *db.Notice) error {
-	filter := ""
-	if c.QueryParam("filter") == "unread" {
-		filter = "unread"
-	}
-	before := queryNumber(c, "before")
-	view, err := a.mailbox(c.Request().Context(), visitorOf(c).UserID, visitorOf(c).Email, visitorOf(c).Access, filter, before, selected)
+func (a *app) showNotices(c echo.Context, box mailbox) error {
+	v := visitorOf(c)
+	view, err := a.mailboxView(c.Request().Context(), v.UserID, v.Email, v.Access, box)
 	if err != nil {
 		return err
 	}
-	// What the live fragment shows is the newest of all notices.
-	var topics []string
-	if filter == "" && before == 0 && selected == nil {
-		topics = []string{topicNotices}
-	}
-	f, err := a.frame(c, "Notices", layout.NavNotices, topics...)
+	f, err := a.frame(c, "Notices", layout.NavNotices, box.topic())
 	if err != nil {
 		return err
 	}
 	f.Wide = true
-	view.Unread = f.UnreadNotices
-	if selected != nil {
-		f.Title = selected.Subject
-		f.Breadcrumbs = crumbs(component.Link{Text: "Notices", URL: "/notices"}, component.Link{Text: selected.Subject})
+	if view.Opened {
+		f.Title = view.Selected.Subject
+		f.Breadcrumbs = crumbs(component.Link{Text: "Notices", URL: box.at("/notices")}, component.Link{Text: view.Selected.Subject})
 	}
 	return a.render(c, 200, page.NoticeIndex(f, view))
 }
 
-// mailbox is a reader's list of notices, those of before an id where it is not
-// 0, with the opened one beside it, else the newest.
-func (a *app) mailbox(ctx context.Context, user int64, email string, access platform.Access, filter string, before int64, selected *db.Notice) (page.NoticeIndexView, error) {
-	view := page.NoticeIndexView{Filter: filter, Opened: selected != nil}
-	notices, err := db.ListNotices(ctx, a.pool, user, access, db.NoticeFilter{UnreadOnly: filter == "unread", BeforeID: before, Limit: noticesAPage + 1})
+// mailboxView is a reader's list of notices with the opened one beside it, else
+// the newest.
+func (a *app) mailboxView(ctx context.Context, user int64, email string, access platform.Access, box mailbox) (page.NoticeIndexView, error) {
+	view := page.NoticeIndexView{Opened: box.open != 0}
+	filter, err := a.noticeFilter(ctx, box)
 	if err != nil {
 		return view, err
 	}
-	if view.Unread, err = db.UnreadNotices(ctx, a.pool, user, access); err != nil {
+	filter.Limit = noticesAPage + 1
+	notices, err := db.ListNotices(ctx, a.pool, user, access, filter)
+	if err != nil {
 		return view, err
 	}
 	if len(notices) > noticesAPage {
 		notices = notices[:noticesAPage]
-		view.NextURL = fmt.Sprintf("/notices?filter=%s&before=%d", filter, notices[noticesAPage-1].ID)
+		next := box
+		next.before = notices[noticesAPage-1].ID
+		view.NextURL = next.at("/notices")
 	}
-	view.Total = len(notices)
-	if selected == nil && before == 0 && len(notices) > 0 {
+	var selected *db.Notice
+	switch {
+	case box.open != 0:
+		opened, err := db.NoticeByID(ctx, a.pool, user, box.open)
+		if err != nil {
+			return view, err
+		}
+		selected = &opened
+	case box.before == 0 && len(notices) > 0:
 		selected = &notices[0]
 	}
 	if selected != nil {
-		if view.Selected, err = a.noticeView(ctx, email, access, *selected); err != nil {
+		if view.Selected, err = a.noticeView(ctx, email, access, box, *selected); err != nil {
 			return view, err
 		}
 	}
-	today := time.Now().UTC().Truncate(24 * time.Hour)
-	for i, n := range notices {
+	view.Groups = noticeGroups(notices, box, selected, time.Now())
+	return view, a.fillMailbox(ctx, user, access, box, filter, selected, &view)
+}
+
+// noticeGroups are the lines of the list, those of today first.
+func noticeGroups(notices []db.Notice, box mailbox, selected *db.Notice, now time.Time) (groups []page.NoticeGroup) {
+	today := now.UTC().Truncate(24 * time.Hour)
+	for _, n := range notices {
 		title := "Earlier"
-		if n.At.After(today) {
+		if !n.At.Before(today) {
 			title = "Today"
 		}
-		if len(view.Groups) == 0 || view.Groups[len(view.Groups)-1].Title != title {
-			view.Groups = append(view.Groups, page.NoticeGroup{Title: title})
+		if len(groups) == 0 || groups[len(groups)-1].Title != title {
+			groups = append(groups, page.NoticeGroup{Title: title})
 		}
-		item := page.NoticeItem{
-			ID: n.ID, Tone: noticeTone(n.Level), Subject: n.Subject, Database: n.DatabaseName, Summary: firstSentence(n.Body), At: n.At, Read: n.Read,
-			Selected: selected != nil && selected.ID == n.ID,
-		}
-		if item.Selected {
-			view.Position = i + 1
-		}
-		group := &view.Groups[len(view.Groups)-1]
-		group.Items = append(group.Items, item)
+		group := &groups[len(groups)-1]
+		group.Items = append(group.Items, page.NoticeItem{
+			ID: n.ID, URL: box.at(noticePath(n.ID)), Tone: noticeTone(n.Level), Subject: n.Subject, Database: n.DatabaseName,
+			Summary: firstSentence(n.Body), At: n.At, Read: n.Read, Selected: selected != nil && selected.ID == n.ID,
+		})
 	}
-	return view, nil
+	return groups
 }
 
-func (a *app) noticeView(ctx context.Context, email string, access platform.Access, n db.Notice) (*page.NoticeShow, error) {
-	view := &page.NoticeShow{ID: n.ID, Tone: noticeTone(n.Level), Subject: n.Subject, To: email, At: n.At, Body: noticeParts(n.Body), Read: n.Read}
-	var err error
-	if n.DatabaseName != "" {
-		if view.Database, err = a.linkFor(ctx, access, n.DatabaseName); err != nil {
-			return nil, err
-		}
+// fillMailbox puts the counts and the filter into the view.
+func (a *app) fillMailbox(ctx context.Context, user int64, access platform.Access, box mailbox, filter db.NoticeFilter, selected *db.Notice, view *page.NoticeIndexView) error {
+	counted, than := filter, int64(0)
+	counted.UnreadOnly, counted.BeforeID = false, 0
+	if selected != nil {
+		than = selected.ID
 	}
-	if n.AppName != "" {
-		view.App = appLinkFor(access, *n.AppID, n.AppName)
-	}
-	if n.OperationID != nil {
-		view.Acts = append(view.Acts, component.Button{Text: "Show the operation", URL: operationPath(*n.OperationID)})
-		op, err := db.OperationByID(ctx, a.pool, *n.OperationID)
-		if err != nil {
-			return nil, err
-		}
-		drawn, err := a.drawOperation(ctx, op)
-		if err != nil {
-			return nil, err
-		}
-		if drawn.change != nil {
-			view.Outage = outage(drawn)
-		}
-	}
-	if view.Database.URL != "" {
-		view.Acts = append(view.Acts, component.Button{Text: "Show the database", URL: databasePath(n.DatabaseName)})
-	}
-	return view, nil
-}
-
-func noticeTone(level string) component.Tone {
-	switch level {
-	case "ok":
-		return component.ToneOK
-	case "warn":
-		return component.ToneWarn
-	case "bad":
-		return component.ToneBad
-	}
-	return component.ToneInfo
-}
-
-// noticeParts cuts a body into paragraphs. A first sentence of at most four
-// words stands bold before its paragraph: "Why. The disk is full."
-func noticeParts(body string) []page.NoticePart {
-	var parts []page.NoticePart
-	for paragraph := range strings.SplitSeq(body, "\n\n") {
-		paragraph = strings.TrimSpace(paragraph)
-		if paragraph == "" {
-			continue
-		}
-		part := page.NoticePart{Text: paragraph}
-		lead, rest, ok := strings.Cut(paragraph, ". ")
-		if ok && len(strings.Fields(lead)) <= 4 && !strings.ContainsAny(lead, "0123456789") {
-			part = page.NoticePart{Lead: lead + ".", Text: rest}
-		}
-		parts = append(parts, part)
-	}
-	return parts
-}
-
-func firstSentence(body string) string {
-	paragraph, _, _ := strings.Cut(body, "\n")
-	if sentence, _, ok := strings.Cut(paragraph, ". "); ok {
-		return sentence + "."
-	}
-	return paragraph
-}
-
-// noticeJSON is a notice for programs.
-type noticeJSON struct {
-	ID        int64     `json:"id"`
-	At        time.Time `json:"at"`
-	Kind      string    `json:"kind"`
-	Level     string    `json:"level"`
-	Database  string    `json:"database,omitempty"`
-	App       string    `json:"app,omitempty"`
-	Operation *int64    `json:"operation"`
-	Subject   string    `json:"subject"`
-	Body      string    `json:"body"`
-	Read      bool      `json:"read"`
-}
-
-func toNoticeJSON(n db.Notice) noticeJSON {
-	return noticeJSON{n.ID, n.At, n.Kind, n.Level, n.DatabaseName, n.AppName, n.OperationID, n.Subject, n.Body, n.Read}
-}
-
-func (a *app) noticesJSON(c echo.Context) error {
-	notices, err := db.ListNotices(c.Request().Context(), a.pool, visitorOf(c).UserID, visitorOf(c).Access, db.NoticeFilter{BeforeID: queryNumber(c, "before"), Limit: noticesAPage})
+	counts, err := db.CountNotices(ctx, a.pool, user, access, counted, than)
 	if err != nil {
 		return err
 	}
-	list := make([]noticeJSON, 0, len(notices))
-	for _, n := range notices {
-		list = append(list, toNoticeJSON(n))
+	view.Unread, view.Total = counts.Unread, counts.Total
+	if selected != nil && !box.unread {
+		view.Position = counts.Newer + 1
 	}
-	return c.JSON(200, list)
-}
-
-// noticeRead serves POST /notices/:id/read.
-func (a *app) noticeRead(c echo.Context) error { return a.markNotice(c, true) }
-
-// noticeUnread serves POST /notices/:id/unread.
-func (a *app) noticeUnread(c echo.Context) error { return a.markNotice(c, false) }
-
-func (a *app) markNotice(c echo.Context, read bool) error {
-	id, err := number(c, "id")
+	all, unread, none := box, box, mailbox{unread: box.unread}
+	all.unread, all.before, unread.unread, unread.before = false, 0, true, 0
+	view.UnreadOnly, view.Narrowed = box.unread, box.narrowed()
+	view.AllURL, view.UnreadURL, view.ClearURL, view.BackURL = all.at("/notices"), unread.at("/notices"), none.at("/notices"), box.at("/notices")
+	if counts.Unread > 0 {
+		// What comes while the page is read is not marked with it.
+		view.MarkAllURL = all.at("/notices/read")
+		if len(view.Groups) > 0 && box.before == 0 {
+			q := all.query()
+			q.Del("open")
+			q.Set("up_to", strconv.FormatInt(view.Groups[0].Items[0].ID, 10))
+			view.MarkAllURL = "/notices/read?" + q.Encode()
+		}
+	}
+	choices, err := db.NoticeChoicesOf(ctx, a.pool, access)
 	if err != nil {
 		return err
 	}
-	if err := db.SetNoticeRead(c.Request().Context(), a.pool, visitorOf(c).UserID, id, read); err != nil {
-		return err
+	view.Filter = page.NoticeFilter{App: box.app, Database: box.database, Kind: string(box.kind), Apps: choices.Apps, Databases: choices.Databases}
+	for _, k := range platform.NoticeKinds() {
+		view.Filter.Kinds = append(view.Filter.Kinds, page.NoticeKindChoice{Group: k.Group, Value: string(k.Kind), Title: k.Title})
 	}
-	if isAPI(c) {
-		return c.NoContent(204)
-	}
-	// Back to the list: opening an unread one again would mark it read.
-	return seeOther(c, "/notices")
+	return nil
 }
+
+func noticePath(id int64) string { return "/notices/" + strconv.FormatInt(id, 10) }

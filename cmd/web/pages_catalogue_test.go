@@ -142,6 +142,12 @@ func (d *seeded) shownPages() []shownPage {
 
 		{route: "/notices", name: "notices", path: "/notices"},
 		{route: "/notices", name: "notices-unread", path: "/notices?filter=unread"},
+		{route: "/notices", name: "notices-filtered", path: "/notices?kind=database_full&app=sushi", then: func(b *tab) {
+			b.run("open the filter", chromedp.Click(chromedp.CSS("#notice-filter summary")))
+			b.see("filter-apply")
+		}},
+		{route: "/notices", name: "notices-none-found", path: "/notices?kind=promoted&database=" + d.leader.Name},
+		{route: "/notices", name: "notices-older", path: fmt.Sprintf("/notices?before=%d", d.notice-8)},
 		{route: "/notices/:id", name: "notice", path: fmt.Sprintf("/notices/%d", d.notice)},
 		{route: "/audit", name: "audit", path: "/audit"},
 		{route: "/plans", name: "plans", path: "/plans"},

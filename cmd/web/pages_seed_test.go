@@ -207,12 +207,16 @@ func (d *seeded) papers() {
 			return err
 		}))
 	}
-	for i, level := range []string{"ok", "info", "warn", "bad"} {
-		for j := range 3 {
+	for i, n := range []struct {
+		kind    platform.NoticeKind
+		subject string
+	}{{platform.NoticeMaintenanceDone, "Completed: upgrade to standard-2 of "}, {platform.NoticeMaintenanceMoved, "Moved: upgrade to standard-2 of "},
+		{platform.NoticeFollowerHeldUp, "A query holds up "}, {platform.NoticeDatabaseFull, "Full: "}} {
+		for range 3 {
 			id, err := db.CreateNotice(ctx, d.pool, db.NewNotice{
-				Kind: fmt.Sprintf("kind-%d", j), Level: level, DatabaseID: &d.leader.ID, AppID: &sushi.ID,
-				Subject: fmt.Sprintf("A query holds up %s, which is far behind (%d)", d.heldUp.Name, 3*i+j),
-				Body:    "It is 1,388 MB behind. The query with pid 8123 has run for 21 minutes.\n\nWhat to do. End the query, or wait: it is ended by itself at 15:02 UTC.",
+				Kind: n.kind, DatabaseID: &d.leader.ID, AppID: &sushi.ID, Subject: n.subject + d.leader.Name,
+				Body:    "It is 1,388 MB behind. Its replay waits for 2 transactions:\n- connection 8123 (report), open for 21m0s: select a, very, long, query, with, many, columns from orders where created_at > now()\n- connection 8124 (console), open for 3m2s: select 1\n\nWhat to do. End the query, or wait: it is ended by itself at 15:02 UTC.",
+				Figures: []platform.Figure{{Label: "Behind by", Value: "1.4", Unit: "GB"}, {Label: "Commits behind", Value: "41,388"}, {Label: "Transactions in the way", Value: fmt.Sprint(i + 1)}},
 			})
 			d.must(err)
 			d.notice = id

@@ -85,7 +85,7 @@ func newEstate(t *testing.T) *estate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.notice, err = db.CreateNotice(ctx, s.pool, db.NewNotice{Kind: "test", DatabaseID: &e.database.ID, Subject: "Something about it", Body: "A sentence."}); err != nil {
+	if e.notice, err = db.CreateNotice(ctx, s.pool, db.NewNotice{Kind: platform.NoticeFenced, DatabaseID: &e.database.ID, Subject: "Something about it", Body: "A sentence."}); err != nil {
 		t.Fatal(err)
 	}
 	e.maintenance = maintenanceOf(t, s, dbtest.Database(t, s.pool, e.app.ID, 20902), nil).ID
@@ -223,6 +223,7 @@ func rights() []right {
 
 		{"GET /notices", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
 		{"GET /notices/:id", [visitors]int{303, 404, 200, 200, 200, 200, 200}, nil},
+		{"POST /notices/read", [visitors]int{303, 303, 303, 303, 303, 303, 204}, nil},
 		{"POST /notices/:id/read", [visitors]int{303, 404, 303, 303, 303, 303, 204}, nil},
 		{"POST /notices/:id/unread", [visitors]int{303, 404, 303, 303, 303, 303, 204}, nil},
 		{"GET /audit", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},

@@ -143,6 +143,7 @@ func (a *app) routes() []route {
 
 		{get, "/notices", a.noticeIndex, user, "", reads, 0},
 		{get, "/notices/:id", a.noticeShow, viewer, "", reads, 0},
+		{post, "/notices/read", a.noticesRead, user, "", "a reader's own mark", 0},
 		{post, "/notices/:id/read", a.noticeRead, viewer, "", "a reader's own mark", 0},
 		{post, "/notices/:id/unread", a.noticeUnread, viewer, "", "a reader's own mark", 0},
 		{get, "/audit", a.auditIndex, user, "", reads, 0},

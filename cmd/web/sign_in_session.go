@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"changeover/internal/db"
+	"changeover/internal/platform"
 
 	"github.com/labstack/echo/v4"
 )
@@ -57,7 +58,7 @@ func (a *app) notePlace(c echo.Context, user db.User, how string) {
 // noticeNewPlace puts the same into the person's own feed.
 func (a *app) noticeNewPlace(c echo.Context, user db.User, how, browser, ip string) {
 	_, err := db.CreateNotice(c.Request().Context(), a.pool, db.NewNotice{
-		Kind: "new_place", Level: "warn", UserID: &user.ID, Subject: "A sign-in from a new place",
+		Kind: platform.NoticeNewPlace, UserID: &user.ID, Subject: "A sign-in from a new place",
 		Body: "Somebody signed in as you with " + how + ", from a place from which you had not signed in before: " + browser + ", address " + ip + ".\n\n" +
 			"If this was you, nothing needs to be done. If not, change your password under Settings and sign out every other browser there.",
 	})

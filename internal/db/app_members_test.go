@@ -67,8 +67,8 @@ func TestReach(t *testing.T) {
 		op, err = db.InsertOperation(ctx, tx, db.NewOperation{Kind: platform.FollowerChangeover, DatabaseID: leader.ID, TargetID: &follower.ID, RequestedBy: "chef", StepNames: []string{"look"}})
 		return err
 	}))
-	notice := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "x", DatabaseID: &follower.ID, Subject: "x", Body: "x"}))(t)
-	homeless := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "x", Subject: "x", Body: "x"}))(t)
+	notice := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeFenced, DatabaseID: &follower.ID, Subject: "x", Body: "x"}))(t)
+	homeless := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeFenced, Subject: "x", Body: "x"}))(t)
 
 	on := func(role platform.Role, apps ...platform.App) platform.Access {
 		a := platform.Access{Apps: map[int64]platform.Role{}}

@@ -31,6 +31,9 @@ func LiveApp(id int64) string { return "app:" + strconv.FormatInt(id, 10) }
 // LiveNotice is the payload for a new notice.
 func LiveNotice(id int64) string { return "notice:" + strconv.FormatInt(id, 10) }
 
+// LiveReads is the payload for what a user has marked read or unread; it is no topic.
+func LiveReads(userID int64) string { return "reads:" + strconv.FormatInt(userID, 10) }
+
 // LiveReach is the payload for a database that was attached or detached: it
 // decides who may see it. "access:" and a user's id is the one for a change of
 // that user's roles; neither is a topic.

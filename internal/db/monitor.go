@@ -8,7 +8,7 @@ import (
 )
 
 // LastNotice is when the newest notice of the kind about the database was made.
-func LastNotice(ctx context.Context, q Querier, databaseID int64, kind string) (at time.Time, found bool, err error) {
+func LastNotice(ctx context.Context, q Querier, databaseID int64, kind platform.NoticeKind) (at time.Time, found bool, err error) {
 	none := platform.NotFound("There is no such notice yet.")
 	at, err = value[time.Time](ctx, q, none,
 		`select at from notices where database_id = $1 and kind = $2 order by id desc limit 1`, databaseID, kind)
@@ -26,4 +26,23 @@ func DeleteOldLagSamples(ctx context.Context, q Querier, before time.Time, each 
 		using (select l.database_id, l.at from databases d cross join lateral
 			(select database_id, at from lag_samples where database_id = d.id and at < $1 order by at limit $2) l) old
 		where s.database_id = old.database_id and s.at = old.at`, before, each)
+}
+
+// NoticesOnceSince are the names of the events that notices of a kind about the
+// database, since a time, were given once for; each ends where the next begins.
+func NoticesOnceSince(ctx context.Context, q Querier, databaseID int64, kind platform.NoticeKind, since time.Time) (string, error) {
+	return value[string](ctx, q, nil, `select coalesce(string_agg(once, ''), '') from notices where database_id = $1 and kind = $2 and at >= $3`, databaseID, kind, since)
+}
+
+// TellBehind notes that people know that a follower is far behind; first is
+// whether they did not before.
+func TellBehind(ctx context.Context, q Querier, databaseID int64) (first bool, err error) {
+	n, err := exec(ctx, q, `update readings set behind_told_at = now() where database_id = $1 and behind_told_at is null`, databaseID)
+	return n > 0, err
+}
+
+// ForgetBehind lets followers that are less than so many bytes behind be told of again.
+func ForgetBehind(ctx context.Context, q Querier, bytes int64) error {
+	_, err := exec(ctx, q, `update readings set behind_told_at = null where behind_told_at is not null and lag_known and lag_bytes < $1`, bytes)
+	return err
 }

@@ -40,15 +40,15 @@ func TestLastNotice(t *testing.T) {
 	pool, ctx := dbtest.New(t), t.Context()
 	app := dbtest.App(t, pool, "sushi")
 	d := dbtest.Database(t, pool, app.ID, 21001)
-	if _, found, err := db.LastNotice(ctx, pool, d.ID, "held_up"); found || err != nil {
+	if _, found, err := db.LastNotice(ctx, pool, d.ID, platform.NoticeFollowerHeldUp); found || err != nil {
 		t.Fatalf("before there is one: %v, %v", found, err)
 	}
-	for _, kind := range []string{"held_up", "other"} {
+	for _, kind := range []platform.NoticeKind{platform.NoticeFollowerHeldUp, platform.NoticeFollowerBehind} {
 		if _, err := db.CreateNotice(ctx, pool, db.NewNotice{Kind: kind, DatabaseID: &d.ID, Subject: "s", Body: "b"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	at, found, err := db.LastNotice(ctx, pool, d.ID, "held_up")
+	at, found, err := db.LastNotice(ctx, pool, d.ID, platform.NoticeFollowerHeldUp)
 	if err != nil || !found || time.Since(at) > time.Minute {
 		t.Errorf("the last notice: %v, %v, %v", at, found, err)
 	}

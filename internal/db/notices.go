@@ -2,34 +2,46 @@ package db
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"changeover/internal/platform"
 )
 
-// NewNotice is a message for the feed. Level is ok, info, warn or bad.
+// NewNotice is a message for the feed.
 type NewNotice struct {
-	Kind        string
-	Level       string
+	Kind        platform.NoticeKind
+	Level       platform.NoticeLevel // the kind's when empty
 	DatabaseID  *int64
 	AppID       *int64
 	OperationID *int64
-	UserID      *int64 // a notice to this person, whom alone it is shown to
-	Subject     string
-	Body        string
+	// UserID makes it one person's own: nobody else sees it.
+	UserID  *int64
+	Subject string
+	Body    string
+	Figures []platform.Figure
 	// Once, where it is set, names the event that the notice is about: there is
 	// never a second notice of the same name. Without it an operation has one
 	// notice of a kind for each run.
 	Once string
 }
 
-// CreateNotice puts a notice into the feed and returns its id. An operation's
-// second notice of the same kind about the same database in one run is the
-// first one again, with the first one's text: a step may run twice. A retry is
-// another run. The id is 0 for one that another transaction gives right now.
+// CreateNotice puts a notice into the feed and returns its id; it belongs in the
+// transaction of what it tells, so that neither is without the other. An
+// operation's second notice of the same kind about the same database in one run
+// is the first one again, with the first one's text: a step may run twice. A
+// retry is another run. The id is 0 for one that another transaction gives
+// right now. Mails and webhooks follow by themselves, once it is committed.
 func CreateNotice(ctx context.Context, q Querier, n NewNotice) (int64, error) {
+	info, known := platform.KnownNotice(n.Kind)
+	if !known {
+		return 0, fmt.Errorf("there is no notice of kind %q; platform.NoticeKinds has those that there are", n.Kind)
+	}
 	if n.Level == "" {
-		n.Level = "info"
+		n.Level = info.Level
+	}
+	if n.Figures == nil {
+		n.Figures = []platform.Figure{}
 	}
 	return value[int64](ctx, q, nil, `with known as (
 			select n.id from notices n join operations o on o.id = n.operation_id
@@ -37,100 +49,63 @@ func CreateNotice(ctx context.Context, q Querier, n NewNotice) (int64, error) {
 				and n.at >= coalesce(o.started_at, o.requested_at)
 			union all select id from notices where $8 <> '' and once = $8 limit 1),
 		added as (
-			insert into notices (kind, level, database_id, app_id, operation_id, subject, body, once, user_id)
-			select $1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9 where not exists (select from known)
+			insert into notices (kind, level, database_id, app_id, operation_id, subject, body, once, user_id, figures)
+			select $1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10 where not exists (select from known)
 			on conflict on constraint notices_once_key do nothing returning id),
 		told as (
 			select pg_notify('live', 'notice:' || id), pg_notify('live', 'rail') from added)
 		select id from added left join told on true union all select id from known
 		union all select 0 where not exists (select from added) and not exists (select from known)`,
-		n.Kind, n.Level, n.DatabaseID, n.AppID, n.OperationID, n.Subject, n.Body, n.Once, n.UserID)
+		n.Kind, n.Level, n.DatabaseID, n.AppID, n.OperationID, n.Subject, n.Body, n.Once, n.UserID, n.Figures)
 }
 
 // Notice is a notice as one user sees it.
 type Notice struct {
 	ID           int64
 	At           time.Time
-	Kind         string
-	Level        string
+	Kind         platform.NoticeKind
+	Level        platform.NoticeLevel
 	DatabaseID   *int64
 	DatabaseName string
 	AppID        *int64
 	AppName      string
 	OperationID  *int64
+	UserID       *int64 // whose own it is
 	Subject      string
 	Body         string
+	Figures      []platform.Figure
 	Read         bool
 }
 
 const noticeColumns = `n.id, n.at, n.kind, n.level, n.database_id, coalesce(d.name, '') as database_name,
-	n.app_id, coalesce(a.name, '') as app_name, n.operation_id, n.subject, n.body, r.user_id is not null as read`
+	n.app_id, coalesce(a.name, '') as app_name, n.operation_id, n.user_id, n.subject, n.body, n.figures, r.user_id is not null as read`
 
 const fromNotices = ` from notices n left join databases d on d.id = n.database_id left join apps a on a.id = n.app_id
 	left join notice_reads r on r.notice_id = n.id and r.user_id = $1 `
 
-// NoticeFilter narrows the feed; the zero value is all of it.
-type NoticeFilter struct {
-	DatabaseID  int64
-	AppID       int64
-	OperationID int64
-	Level       string
-	UnreadOnly  bool
-	BeforeID    int64 // older than this one: the next page
-	Limit       int   // 0: 50
-}
+// notOthers keeps what is somebody else's own out; $1 is the user.
+const notOthers = ` (n.user_id is null or n.user_id = $1) `
 
-// ListNotices is the feed of a user with that access, newest first. A notice is
-// seen by whoever sees its app or its database; one about neither, by
-// administrators; one to a person, by that person.
-func ListNotices(ctx context.Context, q Querier, userID int64, access platform.Access, f NoticeFilter) ([]Notice, error) {
-	all, apps := sight(access)
-	return many[Notice](ctx, q, `select `+noticeColumns+fromNotices+`
-		where `+seenNotices+` and ($4::bigint = 0 or n.database_id = $4) and ($5::bigint = 0 or n.app_id = $5) and ($6::bigint = 0 or n.operation_id = $6)
-			and ($7 = '' or n.level = $7) and (not $8 or r.user_id is null) and ($9::bigint = 0 or n.id < $9)
-		order by n.id desc limit $10`,
-		userID, all, apps, f.DatabaseID, f.AppID, f.OperationID, f.Level, f.UnreadOnly, f.BeforeID, limitOr(f.Limit, 50))
-}
-
-// NoticeByID is one notice as the user sees it.
+// NoticeByID is one notice as the user sees it, whatever the roles: the caller
+// asks for those. Another person's own is NotFound.
 func NoticeByID(ctx context.Context, q Querier, userID, id int64) (Notice, error) {
-	return one[Notice](ctx, q, noNotice(), `select `+noticeColumns+fromNotices+`where n.id = $2`, userID, id)
+	return one[Notice](ctx, q, noNotice(), `select `+noticeColumns+fromNotices+`where n.id = $2 and`+notOthers, userID, id)
 }
 
 // SetNoticeRead marks a notice read or unread for the user.
 func SetNoticeRead(ctx context.Context, q Querier, userID, id int64, read bool) error {
+	change := `delete from notice_reads where user_id = $1 and notice_id = $2`
 	if read {
-		return mustTouch(ctx, q, noNotice(), `with found as (select id from notices where id = $2),
-			marked as (insert into notice_reads (user_id, notice_id) select $1, id from found on conflict do nothing)
-			select pg_notify('live', 'rail') from found`, userID, id)
+		change = `insert into notice_reads (user_id, notice_id) select $1, id from found on conflict do nothing`
 	}
-	return mustTouch(ctx, q, noNotice(), `with found as (select id from notices where id = $2),
-		marked as (delete from notice_reads where user_id = $1 and notice_id = $2)
-		select pg_notify('live', 'rail') from found`, userID, id)
+	return mustTouch(ctx, q, noNotice(), `with found as (select n.id from notices n where n.id = $2 and`+notOthers+`), marked as (`+change+`)
+		select pg_notify('live', $3) from found`, userID, id, LiveReads(userID))
 }
 
-// MarkAllNoticesRead marks everything read that the user sees.
-func MarkAllNoticesRead(ctx context.Context, q Querier, userID int64, access platform.Access) error {
-	all, apps := sight(access)
-	_, err := exec(ctx, q, `with marked as (
-			insert into notice_reads (user_id, notice_id)
-			select $1, n.id from notices n where `+seenNotices+` on conflict do nothing returning 1)
-		select pg_notify('live', 'rail') from (select from marked limit 1) m`, userID, all, apps)
-	return err
-}
-
-// UnreadNotices is how many notices the user sees and has not read.
-func UnreadNotices(ctx context.Context, q Querier, userID int64, access platform.Access) (int, error) {
-	all, apps := sight(access)
-	return value[int](ctx, q, nil, `select count(*) from notices n
-		where `+seenNotices+` and not exists (select from notice_reads r where r.user_id = $1 and r.notice_id = n.id)`, userID, all, apps)
-}
-
-func limitOr(limit, fallback int) int {
-	if limit <= 0 {
-		return fallback
-	}
-	return limit
+// DeleteOldNotices forgets notices of before the time, with who read them and
+// what was delivered; at most a number at once. It returns how many it forgot.
+func DeleteOldNotices(ctx context.Context, q Querier, before time.Time, most int) (int64, error) {
+	return exec(ctx, q, `delete from notices where id in (select id from notices where at < $1 order by at limit $2)`, before, most)
 }
 
 func noNotice() error {

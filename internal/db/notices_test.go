@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/db/dbtest"
@@ -17,11 +18,11 @@ func TestNotices(t *testing.T) {
 	app := dbtest.App(t, pool, "sushi")
 	d := dbtest.Database(t, pool, app.ID, 20000)
 	heard := listen(t, pool)
-	first := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "ready", Level: "ok", DatabaseID: &d.ID, AppID: &app.ID, Subject: "It is ready", Body: "Use it."}))(t)
+	first := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeFollowerReady, DatabaseID: &d.ID, AppID: &app.ID, Subject: "It is ready", Body: "Use it."}))(t)
 	if a, b := <-heard, <-heard; a != db.LiveNotice(first) || b != db.LiveRail {
 		t.Errorf("heard %s, %s", a, b)
 	}
-	second := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "hint", Subject: "Hint", Body: "Do something."}))(t)
+	second := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeMaintenanceMoved, Subject: "Hint", Body: "Do something."}))(t)
 
 	n := must(db.NoticeByID(ctx, pool, chef.ID, first))(t)
 	if n.DatabaseName != d.Name || n.AppName != "sushi" || n.Level != "ok" || n.Read || n.Subject != "It is ready" || n.Body != "Use it." {
@@ -62,7 +63,7 @@ func TestNotices(t *testing.T) {
 		t.Errorf("unread again: %d", unread(chef))
 	}
 	for range 2 {
-		noError(t, db.MarkAllNoticesRead(ctx, pool, chef.ID, platform.Everything()))
+		noError(t, db.MarkNoticesRead(ctx, pool, chef.ID, platform.Everything(), db.NoticeFilter{}))
 	}
 	if unread(chef) != 0 || unread(waiter) != 2 {
 		t.Errorf("all read: chef %d, waiter %d", unread(chef), unread(waiter))
@@ -70,6 +71,47 @@ func TestNotices(t *testing.T) {
 	wantSentence(t, db.SetNoticeRead(ctx, pool, chef.ID, 99, true), platform.KindNotFound, "", "no such notice")
 	_, err := db.NoticeByID(ctx, pool, chef.ID, 99)
 	wantSentence(t, err, platform.KindNotFound, "", "no such notice")
+}
+
+// What is marked is what the filter keeps, and what had come by then.
+func TestMarkNoticesOfAFilter(t *testing.T) {
+	pool, ctx := dbtest.New(t), t.Context()
+	chef := dbtest.User(t, pool, "chef@example.com")
+	app, other := dbtest.App(t, pool, "sushi"), dbtest.App(t, pool, "ramen")
+	d := dbtest.Database(t, pool, app.ID, 20000)
+	write := func(n db.NewNotice) int64 {
+		n.Subject, n.Body = "s", "b"
+		return must(db.CreateNotice(ctx, pool, n))(t)
+	}
+	write(db.NewNotice{Kind: platform.NoticeStorageNear, DatabaseID: &d.ID})
+	write(db.NewNotice{Kind: platform.NoticeStorageNear, AppID: &other.ID})
+	last := write(db.NewNotice{Kind: platform.NoticeFenced, DatabaseID: &d.ID, AppID: &app.ID})
+	counts := func(f db.NoticeFilter) db.NoticeCounts {
+		return must(db.CountNotices(ctx, pool, chef.ID, platform.Everything(), f, last))(t)
+	}
+	if got := counts(db.NoticeFilter{AppID: app.ID}); got.Total != 2 || got.Unread != 2 || got.Newer != 0 {
+		t.Errorf("of sushi: %+v", got)
+	}
+	heard := listen(t, pool)
+	noError(t, db.MarkNoticesRead(ctx, pool, chef.ID, platform.Everything(), db.NoticeFilter{Kind: platform.NoticeStorageNear, AppID: app.ID}))
+	if payload := <-heard; payload != db.LiveReads(chef.ID) {
+		t.Errorf("heard %s", payload)
+	}
+	if got := counts(db.NoticeFilter{}); got.Total != 3 || got.Unread != 2 {
+		t.Errorf("after marking sushi's storage: %+v", got)
+	}
+	late := write(db.NewNotice{Kind: platform.NoticeFenced, DatabaseID: &d.ID})
+	noError(t, db.MarkNoticesRead(ctx, pool, chef.ID, platform.Everything(), db.NoticeFilter{UpToID: last}))
+	if left := must(db.ListNotices(ctx, pool, chef.ID, platform.Everything(), db.NoticeFilter{UnreadOnly: true}))(t); len(left) != 1 || left[0].ID != late {
+		t.Errorf("left unread: %+v", left)
+	}
+	if n := must(db.DeleteOldNotices(ctx, pool, time.Now().Add(time.Hour), 3))(t); n != 3 {
+		t.Errorf("%d were forgotten, want 3", n)
+	}
+	choices := must(db.NoticeChoicesOf(ctx, pool, platform.Everything()))(t)
+	if len(choices.Databases) != 1 || choices.Databases[0] != d.Name {
+		t.Errorf("choices %+v", choices)
+	}
 }
 
 // A step may run twice and gives one notice; a retry of the operation is a run
@@ -81,22 +123,22 @@ func TestNoticeOfAStepThatRunsTwice(t *testing.T) {
 	d := dbtest.Database(t, pool, app.ID, 20000)
 	op := operation(t, pool, platform.Unfollow, d.ID)
 	begin := func() { must(db.BeginAttempt(ctx, pool, op))(t) }
-	write := func(kind string) int64 {
+	write := func(kind platform.NoticeKind) int64 {
 		return must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: kind, DatabaseID: &d.ID, OperationID: &op, Subject: "s", Body: "b"}))(t)
 	}
 	begin()
-	a, b, c := write("undone"), write("undone"), write("other")
+	a, b, c := write(platform.NoticeUnfollowFailed), write(platform.NoticeUnfollowFailed), write(platform.NoticeUnfollowed)
 	if a != b || a == c {
 		t.Errorf("notices %d, %d, %d", a, b, c)
 	}
 	begin() // another runner, the same run
-	if again := write("undone"); again != a {
+	if again := write(platform.NoticeUnfollowFailed); again != a {
 		t.Errorf("the second runner wrote %d", again)
 	}
 	_, err := pool.Exec(ctx, `update operations set started_at = null where id = $1`, op) // as a retry does
 	noError(t, err)
 	begin()
-	if again := write("undone"); again == a {
+	if again := write(platform.NoticeUnfollowFailed); again == a {
 		t.Error("the retry's notice was swallowed")
 	}
 }
@@ -188,8 +230,8 @@ func TestPersonalNoticeIsItsPersonsAlone(t *testing.T) {
 	pool := dbtest.New(t)
 	ctx := t.Context()
 	chef, waiter := dbtest.User(t, pool, "chef@example.com"), dbtest.User(t, pool, "waiter@example.com")
-	must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "hint", Subject: "For administrators", Body: "b"}))(t)
-	mine := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "new_place", UserID: &waiter.ID, Subject: "For the waiter", Body: "b"}))(t)
+	must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeDestroyed, Subject: "For administrators", Body: "b"}))(t)
+	mine := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeNewPlace, UserID: &waiter.ID, Subject: "For the waiter", Body: "b"}))(t)
 	for _, c := range []struct {
 		name   string
 		user   int64
@@ -212,8 +254,8 @@ func TestPersonalNoticeIsItsPersonsAlone(t *testing.T) {
 			t.Errorf("%s: list %d, sees it %v, unread %d, rail %d; want %d, %v", c.name, len(list), sees, unread, rail.UnreadNotices, c.want, c.sees)
 		}
 	}
-	noError(t, db.MarkAllNoticesRead(ctx, pool, chef.ID, platform.Everything()))
-	noError(t, db.MarkAllNoticesRead(ctx, pool, waiter.ID, platform.Everything()))
+	noError(t, db.MarkNoticesRead(ctx, pool, chef.ID, platform.Everything(), db.NoticeFilter{}))
+	noError(t, db.MarkNoticesRead(ctx, pool, waiter.ID, platform.Everything(), db.NoticeFilter{}))
 	for _, u := range []db.User{chef, waiter} {
 		if n := must(db.RailOf(ctx, pool, u.ID, platform.Everything()))(t).UnreadNotices; n != 0 {
 			t.Errorf("%s: %d unread after all were read", u.Email, n)

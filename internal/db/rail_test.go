@@ -19,8 +19,8 @@ func TestRail(t *testing.T) {
 	app := dbtest.App(t, pool, "sushi")
 	d, gone := dbtest.Database(t, pool, app.ID, 20000), dbtest.Database(t, pool, app.ID, 20001)
 	noError(t, db.SetDatabaseDestroyed(ctx, pool, gone.ID))
-	id := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "hint", Subject: "s", Body: "b"}))(t)
-	must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: "hint", Subject: "s", Body: "b"}))(t)
+	id := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeFenced, Subject: "s", Body: "b"}))(t)
+	must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeFenced, Subject: "s", Body: "b"}))(t)
 	noError(t, db.SetNoticeRead(ctx, pool, chef.ID, id, true))
 	op := operation(t, pool, platform.Unfollow, d.ID)
 	if r := rail(chef); len(r.Running) != 1 || r.Running[0].Step != 0 || r.Running[0].Steps != 2 {

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"changeover/internal/platform"
 
@@ -113,6 +114,32 @@ func SetServerPlan(ctx context.Context, q Querier, id int64, plan string) error 
 func SetServerDestroyed(ctx context.Context, q Querier, id int64) error {
 	return mustTouch(ctx, q, noServer(), `update servers set state = 'destroyed', leader_id = null,
 		destroyed_at = coalesce(destroyed_at, now()) where id = $1`, id)
+}
+
+// SetServerFoundStopped records that a server that should run, and that no
+// operation has, was found stopped; the first time counts.
+func SetServerFoundStopped(ctx context.Context, q Querier, id int64) error {
+	_, err := exec(ctx, q, `update servers set found_stopped_at = coalesce(found_stopped_at, now()) where id = $1
+		and not exists (select from operation_claims c where c.database_id = servers.database_id)`, id)
+	return err
+}
+
+// TakeServerFoundStopped is since when the server was found stopped, and forgets
+// it: whoever takes it tells.
+func TakeServerFoundStopped(ctx context.Context, tx pgx.Tx, id int64) (at time.Time, found bool, err error) {
+	none := noServer()
+	at, err = value[time.Time](ctx, tx, none, `update servers s set found_stopped_at = null from servers old
+		where s.id = $1 and old.id = s.id and old.found_stopped_at is not null returning old.found_stopped_at`, id)
+	if err == none {
+		return time.Time{}, false, nil
+	}
+	return at, err == nil, err
+}
+
+// DatabasesOnServer are the databases that live on a server, oldest first.
+func DatabasesOnServer(ctx context.Context, q Querier, serverID int64) ([]platform.Database, error) {
+	return many[platform.Database](ctx, q, `select `+databaseColumns+` from databases d join apps a on a.id = d.app_id
+		where d.server_id = $1 and d.state in ('available', 'fenced') order by d.id`, serverID)
 }
 
 func noServer() error {

@@ -159,9 +159,9 @@ func (m *databaseMaker) forget(ctx context.Context, tx pgx.Tx) error {
 func (m *databaseMaker) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	d := m.it.Database
 	if state == platform.OperationUndone {
-		return notify(ctx, tx, m.Attempt, "create_failed", "warn", "Not created: "+d.Name,
+		return notify(ctx, tx, m.Attempt, platform.NoticeCreateFailed, "Not created: "+d.Name,
 			fmt.Sprintf("The database %s for %s was not created, and everything made for it was removed.\n\nWhy. %s\n\nWhat to do. Open the operation and try again when the reason is gone.", d.Name, d.AppName, m.Reason()))
 	}
-	return notify(ctx, tx, m.Attempt, "database_created", "ok", "Created: "+d.Name,
+	return notify(ctx, tx, m.Attempt, platform.NoticeDatabaseCreated, "Created: "+d.Name,
 		fmt.Sprintf("%s is available on %s, for %s. It costs %s.", d.Name, d.Plan, d.AppName, m.it.Plan.Price()))
 }

@@ -257,9 +257,9 @@ func (m *followerMaker) discard(ctx context.Context) error {
 func (m *followerMaker) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	d, leader := m.it.Database, m.leader.Database
 	if state == platform.OperationUndone {
-		return notify(ctx, tx, m.Attempt, "create_failed", "warn", "Not created: follower "+d.Name,
+		return notify(ctx, tx, m.Attempt, platform.NoticeCreateFailed, "Not created: follower "+d.Name,
 			fmt.Sprintf("The follower %s of %s was not created, and everything made for it was removed.\n\nWhy. %s\n\nWhat to do. Open the operation and try again when the reason is gone.", d.Name, leader.Name, m.Reason()))
 	}
-	return notify(ctx, tx, m.Attempt, "follower_ready", "ok", "Follower ready: "+d.Name,
+	return notify(ctx, tx, m.Attempt, platform.NoticeFollowerReady, "Follower ready: "+d.Name,
 		fmt.Sprintf("%s follows %s and can be read. It costs %s.", d.Name, leader.Name, m.it.Plan.Price()))
 }

@@ -92,6 +92,6 @@ func (d *destroyer) endBilling(ctx context.Context) error {
 }
 
 func (d *destroyer) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
-	return notify(ctx, tx, d.Attempt, "destroyed", "info", "Destroyed: "+d.it.Database.Name,
+	return notify(ctx, tx, d.Attempt, platform.NoticeDestroyed, "Destroyed: "+d.it.Database.Name,
 		fmt.Sprintf("%s was destroyed by %s. It costs nothing any more; its data is gone.", d.it.Database.Name, d.Operation.RequestedBy))
 }

@@ -71,10 +71,10 @@ func (d *oldServerDestroyer) dropSlot(ctx context.Context) error {
 
 func (d *oldServerDestroyer) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	if state == platform.OperationUndone {
-		return notify(ctx, tx, d.Attempt, "old_server_kept", "warn", "Not destroyed: the old server of "+d.it.Database.Name,
+		return notify(ctx, tx, d.Attempt, platform.NoticeOldServerKept, "Not destroyed: the old server of "+d.it.Database.Name,
 			fmt.Sprintf("The old server of %s is kept as it was.\n\nWhy. %s", d.it.Database.Name, d.Reason()))
 	}
-	return notify(ctx, tx, d.Attempt, "old_server_destroyed", "info", "Destroyed: the old server of "+d.it.Database.Name,
+	return notify(ctx, tx, d.Attempt, platform.NoticeOldServerDestroyed, "Destroyed: the old server of "+d.it.Database.Name,
 		fmt.Sprintf("The server that was kept after the last switch of %s is gone, with its data; %s itself goes on as it is. One cannot switch back any more.", d.it.Database.Name, d.it.Database.Name))
 }
 

@@ -164,18 +164,29 @@ func refuseReplaced(d platform.Database) error {
 	return nil
 }
 
+// failedKind is the notice of an act that was put back.
+func (f *fencer) failedKind() platform.NoticeKind {
+	switch f.Operation.Kind {
+	case platform.UnfenceDatabase:
+		return platform.NoticeUnfenceFailed
+	case platform.SeparateDatabase:
+		return platform.NoticeSeparateFailed
+	}
+	return platform.NoticeFenceFailed
+}
+
 func (f *fencer) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	name, kind := f.it.Database.Name, f.Operation.Kind
 	switch {
 	case state == platform.OperationUndone:
-		return notify(ctx, tx, f.Attempt, string(kind)+"_failed", "warn", kind.Title()+" put back: "+name,
+		return notify(ctx, tx, f.Attempt, f.failedKind(), kind.Title()+" put back: "+name,
 			fmt.Sprintf("%s is as it was before.\n\nWhy. %s", name, f.Reason()))
 	case kind == platform.SeparateDatabase:
-		return notify(ctx, tx, f.Attempt, "separated", "warn", "A separate fork: "+name,
+		return notify(ctx, tx, f.Attempt, platform.NoticeSeparated, "A separate fork: "+name,
 			fmt.Sprintf("%s takes writes again as a database of its own. It is attached to no app, so no app finds it by its config vars, and it is billed as before.", name))
 	case kind == platform.FenceDatabase:
-		return notify(ctx, tx, f.Attempt, "fenced", "warn", "Fenced: "+name,
+		return notify(ctx, tx, f.Attempt, platform.NoticeFenced, "Fenced: "+name,
 			fmt.Sprintf("%s refuses every write until it is unfenced. It can be read, and is billed as before.", name))
 	}
-	return notify(ctx, tx, f.Attempt, "unfenced", "ok", "Unfenced: "+name, fmt.Sprintf("%s takes writes again.", name))
+	return notify(ctx, tx, f.Attempt, platform.NoticeUnfenced, "Unfenced: "+name, fmt.Sprintf("%s takes writes again.", name))
 }

@@ -208,7 +208,7 @@ func (c *changeover) ended(ctx context.Context, tx pgx.Tx, state platform.Operat
 		if err := db.ForgetSwitch(ctx, tx, c.Operation.ID); err != nil {
 			return err
 		}
-		return notify(ctx, tx, c.Attempt, "changeover_put_back", "warn", "Put back: follower changeover of "+old.Name,
+		return notify(ctx, tx, c.Attempt, platform.NoticeChangeoverPutBack, "Put back: follower changeover of "+old.Name,
 			fmt.Sprintf("The follower changeover of %s to %s was put back. %s writes to %s, on %s as before.\n\nWhy. %s\n\nWhat it means. No config var was changed by the switch.\n\nWhat to do. When the reason is gone, open the operation and retry it.",
 				old.Name, it.Name, c.app.Name, old.Name, old.Plan, c.Reason()))
 	}
@@ -224,9 +224,9 @@ func (c *changeover) ended(ctx context.Context, tx pgx.Tx, state platform.Operat
 	if facts.OldEndLSN != nil && facts.ForkLSN != nil {
 		proof = fmt.Sprintf("\n\nProof. The old leader's last WAL ends at %s, the new timeline begins at %s.", *facts.OldEndLSN, *facts.ForkLSN)
 	}
-	return notify(ctx, tx, c.Attempt, "changeover_done", "ok", "Completed: follower changeover of "+old.Name,
+	return notify(ctx, tx, c.Attempt, platform.NoticeChangeoverDone, "Completed: follower changeover of "+old.Name,
 		fmt.Sprintf("%s is now the DATABASE_URL of %s, on %s. The time in which writes were refused %s.%s\n\nWhat to do. %s is fenced and still billed. Destroy it when you no longer need it.",
-			it.Name, c.app.Name, it.Plan, outage, proof, old.Name))
+			it.Name, c.app.Name, it.Plan, outage, proof, old.Name), switchFigures(facts)...)
 }
 
 // swapRoles lets the follower take the leader's place in the control database.

@@ -57,6 +57,8 @@ type Jobs struct {
 	river      *river.Client[pgx.Tx]
 	procedures map[platform.OperationKind]procedure
 
+	startedAt time.Time // when work started
+
 	running  sync.WaitGroup // what work started
 	holding  sync.WaitGroup // the wait for the engine
 	stop     context.CancelFunc
@@ -208,6 +210,7 @@ func (j *Jobs) work(ctx context.Context) error {
 		return fmt.Errorf("start river: %w", err)
 	}
 	ctx, j.stopWork = context.WithCancel(ctx)
+	j.startedAt = time.Now()
 	j.running.Go(func() { j.every(ctx, "reconcile", j.reconcile) })
 	j.running.Go(func() { j.every(ctx, "keep servers running", j.keepRunning) })
 	if j.Elect {

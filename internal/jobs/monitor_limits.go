@@ -12,14 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The kinds of the notices about a plan's limits.
-const (
-	noticeStorage     = "storage_near"
-	noticeConnections = "connections_near"
-	noticeFull        = "database_full"
-	noticeNotFull     = "database_not_full"
-)
-
 const (
 	// toldAgainAfter is how long a limit is quiet after a notice before a lower
 	// share of it counts as new: connections come and go.
@@ -65,15 +57,17 @@ func (r *reader) tellLimits(ctx context.Context, d platform.Database, plan platf
 	next, now := *r.told, m.Now()
 	var notices []db.NewNotice
 	if level := crossed(f.DataBytes, plan.StorageBytes, &next.StorageTold, &next.StorageToldAt, now); level > 0 {
-		body := fmt.Sprintf("%s holds %s of the %s of %s. A larger plan holds more.", d.Name, platform.Bytes(f.DataBytes), platform.Bytes(plan.StorageBytes), plan.Name)
+		body := fmt.Sprintf("%s holds %s of the %s of %s.\n\nWhat to do. Remove what is not needed, or move to a larger plan.", d.Name, platform.Bytes(f.DataBytes), platform.Bytes(plan.StorageBytes), plan.Name)
 		if plan.Tier.IsShared {
 			body += " At 100 % it refuses what would make it larger, until there is room again."
 		}
-		notices = append(notices, db.NewNotice{Kind: noticeStorage, Level: levelOf(level), Subject: fmt.Sprintf("Storage of %s: %d %% used", d.Name, level), Body: body})
+		notices = append(notices, db.NewNotice{Kind: platform.NoticeStorageNear, Level: levelOf(level), Subject: fmt.Sprintf("Storage of %s: %d %% used", d.Name, level), Body: body,
+			Figures: []platform.Figure{shareFigure("Used", f.DataBytes, plan.StorageBytes), bytesFigure("Data", f.DataBytes), bytesFigure("Limit of the plan", plan.StorageBytes)}})
 	}
 	if level := crossed(int64(f.Connections), int64(plan.Connections), &next.ConnectionsTold, &next.ConnectionsToldAt, now); level > 0 {
-		notices = append(notices, db.NewNotice{Kind: noticeConnections, Level: levelOf(level), Subject: fmt.Sprintf("Connections of %s: %d %% used", d.Name, level),
-			Body: fmt.Sprintf("%s has %d of the %d connections of %s. Past the limit PostgreSQL refuses new ones. Close those that are idle, or move to a plan with more.", d.Name, f.Connections, plan.Connections, plan.Name)})
+		notices = append(notices, db.NewNotice{Kind: platform.NoticeConnectionsNear, Level: levelOf(level), Subject: fmt.Sprintf("Connections of %s: %d %% used", d.Name, level),
+			Body:    fmt.Sprintf("%s has %d of the %d connections of %s. At the limit PostgreSQL refuses new ones.\n\nWhat to do. Close those that are idle, connect through the pool, or move to a plan with more.", d.Name, f.Connections, plan.Connections, plan.Name),
+			Figures: []platform.Figure{shareFigure("Used", int64(f.Connections), int64(plan.Connections)), countFigure("Connections", f.Connections), countFigure("Limit of the plan", plan.Connections)}})
 	}
 	if next == *r.told {
 		return nil
@@ -121,14 +115,14 @@ func levelAt(percent float64) int {
 	return 0
 }
 
-func levelOf(percent int) string {
+func levelOf(percent int) platform.NoticeLevel {
 	switch percent {
 	case 100:
-		return "bad"
+		return platform.NoticeBad
 	case 90:
-		return "warn"
+		return platform.NoticeWarn
 	}
-	return "info"
+	return platform.NoticeInfo
 }
 
 // keepStorage makes a database refuse what would make it larger once its data
@@ -157,10 +151,10 @@ func (r *reader) keepStorage(ctx context.Context, d platform.Database, plan plat
 		return err
 	}
 	err = db.InTx(ctx, r.monitor.Pool, func(tx pgx.Tx) error {
-		n := db.NewNotice{Kind: noticeNotFull, Level: "ok", DatabaseID: &d.ID, AppID: &d.AppID, Subject: "No longer full: " + d.Name,
+		n := db.NewNotice{Kind: platform.NoticeDatabaseNotFull, Figures: []platform.Figure{shareFigure("Used", bytes, plan.StorageBytes), bytesFigure("Data", bytes), bytesFigure("Limit of the plan", plan.StorageBytes)}, DatabaseID: &d.ID, AppID: &d.AppID, Subject: "No longer full: " + d.Name,
 			Body: fmt.Sprintf("%s holds %s of the %s of %s. It takes every write again.", d.Name, platform.Bytes(bytes), platform.Bytes(plan.StorageBytes), plan.Name)}
 		if full {
-			n.Kind, n.Level, n.Subject = noticeFull, "bad", "Full: "+d.Name
+			n.Kind, n.Subject = platform.NoticeDatabaseFull, "Full: "+d.Name
 			n.Body = fmt.Sprintf("%s holds %s, and %s is for %s. INSERT, UPDATE and what else would make it larger is refused, and its sessions were ended once. Reading, DELETE, TRUNCATE and DROP TABLE go on.\n\nWhat to do. Move to a larger plan, or make room: after DELETE it takes VACUUM FULL to give the space back. It takes every write again by itself, within seconds.",
 				d.Name, platform.Bytes(bytes), plan.Name, platform.Bytes(plan.StorageBytes))
 		}

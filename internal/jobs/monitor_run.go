@@ -39,6 +39,7 @@ type MonitorConfig struct {
 	WatchBytes    int64         // behind by more: a notice names what holds replay up; 1024 MB
 	WatchPatience time.Duration // no better after this: it is terminated; 1 h
 	WatchAge      time.Duration // transactions younger than this are not named; 10 s
+	WatchSlow     time.Duration // behind for so long without anybody's query in the way: a notice says so; 1 min
 }
 
 // Monitor reads all servers that run, again and again, and writes what it finds
@@ -60,6 +61,7 @@ type watched struct {
 	followed       bool
 	lag            platform.Lag      // newest, of a follower
 	position       postgres.Position // newest, of a follower
+	behindSince    time.Time         // since when it is too far behind; zero while it is not
 	lostSlots      []string          // of a leader: WAL that their followers need is gone
 	stop           context.CancelFunc
 }
@@ -82,7 +84,7 @@ func NewMonitor(c MonitorConfig) *Monitor {
 		standard time.Duration
 	}{
 		{&c.SampleEvery, 500 * time.Millisecond}, {&c.FactsEvery, 5 * time.Second}, {&c.StaleAfter, 3 * time.Second},
-		{&c.KeepSamples, 24 * time.Hour}, {&c.WatchEvery, 10 * time.Second}, {&c.WatchPatience, time.Hour}, {&c.WatchAge, 10 * time.Second},
+		{&c.KeepSamples, 24 * time.Hour}, {&c.WatchEvery, 10 * time.Second}, {&c.WatchPatience, time.Hour}, {&c.WatchAge, 10 * time.Second}, {&c.WatchSlow, time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.standard

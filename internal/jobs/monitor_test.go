@@ -187,7 +187,7 @@ func TestMonitorWatchesFollowers(t *testing.T) {
 	exec(t, app, "vacuum t")
 	exec(t, app, "insert into t select generate_series(1, 20000)")
 
-	notices := func(kind string) (found []db.Notice) {
+	notices := func(kind platform.NoticeKind) (found []db.Notice) {
 		t.Helper()
 		list, err := db.ListNotices(t.Context(), p.pool, 0, platform.Everything(), db.NoticeFilter{DatabaseID: p.by.ID})
 		if err != nil {
@@ -208,8 +208,8 @@ func TestMonitorWatchesFollowers(t *testing.T) {
 	}
 
 	stop := p.monitor(t, quick)
-	platformtest.Await(t, "a notice", func() (bool, error) { return len(notices("follower_held_up")) > 0, nil })
-	n := notices("follower_held_up")[0]
+	platformtest.Await(t, "a notice", func() (bool, error) { return len(notices(platform.NoticeFollowerHeldUp)) > 0, nil })
+	n := notices(platform.NoticeFollowerHeldUp)[0]
 	if !strings.Contains(n.Body, fmt.Sprintf("connection %d (report", pidOf(t, reader))) || !strings.Contains(n.Body, "select count(*) from t") || n.Level != "warn" {
 		t.Errorf("the notice: %+v", n)
 	}
@@ -217,19 +217,19 @@ func TestMonitorWatchesFollowers(t *testing.T) {
 
 	// Another program, 59 minutes later: it neither says it again nor acts.
 	p.awaitLooks(t, later(59*time.Minute))
-	if found := notices("follower_held_up"); len(found) != 1 {
+	if found := notices(platform.NoticeFollowerHeldUp); len(found) != 1 {
 		t.Errorf("%d notices after a restart, want 1", len(found))
 	}
 	exec(t, reader, "select 1") // still there
 
 	p.monitor(t, later(61*time.Minute))
-	platformtest.Await(t, "the second notice", func() (bool, error) { return len(notices("follower_queries_terminated")) > 0, nil })
+	platformtest.Await(t, "the second notice", func() (bool, error) { return len(notices(platform.NoticeQueriesTerminated)) > 0, nil })
 	_, err := reader.Exec(t.Context(), "select 1")
 	if err == nil || !strings.Contains(err.Error(), "terminating connection due to administrator command") {
 		t.Errorf("the reader's end: %v", err)
 	}
 	p.awaitReading(t, p.by, "caught up", func(r db.Reading) bool { return isZero(r.Lag) })
-	if a, b := len(notices("follower_held_up")), len(notices("follower_queries_terminated")); a != 1 || b != 1 {
+	if a, b := len(notices(platform.NoticeFollowerHeldUp)), len(notices(platform.NoticeQueriesTerminated)); a != 1 || b != 1 {
 		t.Errorf("%d and %d notices, want one of each", a, b)
 	}
 }

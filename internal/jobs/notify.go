@@ -2,16 +2,72 @@ package jobs
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
+	"changeover/internal/platform"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// notify puts a notice about the attempt's operation into the feed.
-func notify(ctx context.Context, tx pgx.Tx, a *workflow.Attempt, kind, level, subject, body string) error {
-	_, err := db.CreateNotice(ctx, tx, db.NewNotice{Kind: kind, Level: level, Subject: subject, Body: body,
+// notify puts a notice about the attempt's operation into the feed, in the
+// transaction that ends it.
+func notify(ctx context.Context, tx pgx.Tx, a *workflow.Attempt, kind platform.NoticeKind, subject, body string, figures ...platform.Figure) error {
+	_, err := db.CreateNotice(ctx, tx, db.NewNotice{Kind: kind, Subject: subject, Body: body, Figures: figures,
 		DatabaseID: &a.Operation.DatabaseID, AppID: a.Operation.AppID, OperationID: &a.Operation.ID})
 	return err
+}
+
+// switchFigures are what was measured of a switch.
+func switchFigures(c db.Changeover) []platform.Figure {
+	var figures []platform.Figure
+	if c.OutageMS != nil {
+		figures = append(figures, platform.Figure{Label: "Writes refused", Value: thousands(int64(*c.OutageMS + 0.5)), Unit: "ms"})
+	}
+	if c.SessionsEnded != nil {
+		figures = append(figures, platform.Figure{Label: "Sessions ended", Value: thousands(int64(*c.SessionsEnded))})
+	}
+	if c.TransactionsEnded != nil {
+		figures = append(figures, platform.Figure{Label: "Open transactions rolled back", Value: thousands(int64(*c.TransactionsEnded))})
+	}
+	return figures
+}
+
+// bytesFigure is a size, its unit apart.
+func bytesFigure(label string, bytes int64) platform.Figure {
+	number, unit, _ := strings.Cut(platform.Bytes(bytes), " ")
+	return platform.Figure{Label: label, Value: number, Unit: unit}
+}
+
+// spanFigure is how long something took.
+func spanFigure(label string, d time.Duration) platform.Figure {
+	switch {
+	case d < time.Minute:
+		return platform.Figure{Label: label, Value: fmt.Sprintf("%.1f", d.Seconds()), Unit: "s"}
+	case d < time.Hour:
+		return platform.Figure{Label: label, Value: fmt.Sprintf("%.0f", d.Minutes()), Unit: "min"}
+	}
+	return platform.Figure{Label: label, Value: fmt.Sprintf("%.1f", d.Hours()), Unit: "h"}
+}
+
+// countFigure is a plain number.
+func countFigure(label string, n int) platform.Figure {
+	return platform.Figure{Label: label, Value: thousands(int64(n))}
+}
+
+// shareFigure is how much of a limit is used, in percent.
+func shareFigure(label string, used, limit int64) platform.Figure {
+	return platform.Figure{Label: label, Value: strconv.FormatInt(used*100/max(limit, 1), 10), Unit: "%"}
+}
+
+func thousands(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }

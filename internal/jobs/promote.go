@@ -59,9 +59,9 @@ func (p *promoter) attach(ctx context.Context) error {
 
 func (p *promoter) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	if state == platform.OperationUndone {
-		return notify(ctx, tx, p.Attempt, "promote_failed", "warn", "Not promoted: "+p.it.Database.Name,
+		return notify(ctx, tx, p.Attempt, platform.NoticePromoteFailed, "Not promoted: "+p.it.Database.Name,
 			fmt.Sprintf("DATABASE_URL of %s is as it was.\n\nWhy. %s", p.app.Name, p.Reason()))
 	}
-	return notify(ctx, tx, p.Attempt, "promoted", "ok", "Promoted: "+p.it.Database.Name,
+	return notify(ctx, tx, p.Attempt, platform.NoticePromoted, "Promoted: "+p.it.Database.Name,
 		fmt.Sprintf("%s is the DATABASE_URL of %s now.", p.it.Database.Name, p.app.Name))
 }

@@ -103,14 +103,14 @@ func (r *recreator) removeOldServer(ctx context.Context) error {
 func (r *recreator) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	d, leader := r.it.Database, r.leader.Database
 	if state == platform.OperationUndone {
-		return notify(ctx, tx, r.Attempt, "follower_not_recreated", "warn", "Not made anew: follower "+d.Name,
+		return notify(ctx, tx, r.Attempt, platform.NoticeFollowerNotRecreated, "Not made anew: follower "+d.Name,
 			fmt.Sprintf("The follower %s of %s could not be made anew, and is as it was.\n\nWhy. %s\n\nWhat to do. When the reason is gone, re-create it from its page.", d.Name, leader.Name, r.Reason()))
 	}
 	cost := ""
 	if r.it.Plan.Name != d.Plan {
 		cost = fmt.Sprintf("\n\nWhat it costs. It is on %s now, since %s no longer holds the data: %s.", r.it.Plan.Name, d.Plan, r.it.Plan.Price())
 	}
-	return notify(ctx, tx, r.Attempt, "follower_recreated", "ok", "Made anew: follower "+d.Name,
+	return notify(ctx, tx, r.Attempt, platform.NoticeFollowerRecreated, "Made anew: follower "+d.Name,
 		fmt.Sprintf("%s follows %s again, from a new copy. Its name and its attachments are the same; its config vars point to the new server.%s", d.Name, leader.Name, cost))
 }
 

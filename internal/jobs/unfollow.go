@@ -98,9 +98,9 @@ func (u *unfollower) dropSlot(ctx context.Context) error {
 func (u *unfollower) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	it, leader := u.it.Database, u.leader.Database
 	if state == platform.OperationUndone {
-		return notify(ctx, tx, u.Attempt, "unfollow_failed", "warn", "Not unfollowed: "+it.Name,
+		return notify(ctx, tx, u.Attempt, platform.NoticeUnfollowFailed, "Not unfollowed: "+it.Name,
 			fmt.Sprintf("%s still follows %s.\n\nWhy. %s", it.Name, leader.Name, u.Reason()))
 	}
-	return notify(ctx, tx, u.Attempt, "unfollowed", "ok", "Unfollowed: "+it.Name,
+	return notify(ctx, tx, u.Attempt, platform.NoticeUnfollowed, "Unfollowed: "+it.Name,
 		fmt.Sprintf("%s is a fork of %s now: writable, with a life of its own, and billed as before.", it.Name, leader.Name))
 }

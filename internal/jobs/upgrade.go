@@ -206,13 +206,13 @@ func (u *upgrader) ended(ctx context.Context, tx pgx.Tx, state platform.Operatio
 		if err := db.EndMaintenance(ctx, tx, m.ID, platform.MaintenanceCancelled, now, nil, u.Reason()); err != nil {
 			return err
 		}
-		return notify(ctx, tx, u.Attempt, "maintenance_cancelled", "info", "Cancelled: "+m.Title()+" of "+m.DatabaseName,
+		return notify(ctx, tx, u.Attempt, platform.NoticeMaintenanceCancelled, "Cancelled: "+m.Title()+" of "+m.DatabaseName,
 			fmt.Sprintf("%s of %s was cancelled by %s. %s is on %s as before, and its config vars were not changed.%s", m.Title(), m.DatabaseName, op.CancelRequestedBy, m.DatabaseName, m.FromPlan, u.whatBecame(m)))
 	}
 	if err := db.EndMaintenance(ctx, tx, m.ID, platform.MaintenanceFailed, now, facts.OutageMS, u.Reason()); err != nil {
 		return err
 	}
-	return notify(ctx, tx, u.Attempt, "maintenance_failed", "warn", "Failed: "+m.Title()+" of "+m.DatabaseName,
+	return notify(ctx, tx, u.Attempt, platform.NoticeMaintenanceFailed, "Failed: "+m.Title()+" of "+m.DatabaseName,
 		fmt.Sprintf("%s of %s was put back. It writes to the same server as before, on %s, and its config vars were not changed.\n\nWhy. %s%s\n\nWhat to do. When the reason is gone, start it again from the page of %s.",
 			m.Title(), m.DatabaseName, m.FromPlan, u.Reason(), u.whatBecame(m), m.DatabaseName))
 }
@@ -253,7 +253,7 @@ func (u *upgrader) noticeDone(ctx context.Context, tx pgx.Tx, m platform.Mainten
 	if m.KeptUntil != nil {
 		kept = fmt.Sprintf("\n\nWhat to do. Nothing. The old server follows the new one until %s and costs nothing; until then you can switch back to it, losing nothing.", platform.MomentUTC(*m.KeptUntil))
 	}
-	return notify(ctx, tx, u.Attempt, "maintenance_done", "ok", "Completed: "+m.Title()+" of "+m.DatabaseName,
+	return notify(ctx, tx, u.Attempt, platform.NoticeMaintenanceDone, "Completed: "+m.Title()+" of "+m.DatabaseName,
 		fmt.Sprintf("%s is on %s now, under the same name and attachments; its config vars point to the new server. The time in which writes were refused %s.%s%s%s",
-			m.DatabaseName, m.ToPlan, outage, proof, followers, kept))
+			m.DatabaseName, m.ToPlan, outage, proof, followers, kept), switchFigures(facts)...)
 }

@@ -71,8 +71,9 @@ func appView() AppShowView {
 }
 
 func noticeView() NoticeIndexView {
-	o := component.Outage{RefusedMS: 142}
 	return NoticeIndexView{
+		MarkAllURL: "/notices/read", AllURL: "/notices", UnreadURL: "/notices?filter=unread", ClearURL: "/notices", BackURL: "/notices",
+		Filter: NoticeFilter{Apps: []string{"sushi"}, Databases: []string{"postgresql-shaped-12345"}, Kinds: []NoticeKindChoice{{Group: "Followers", Value: "follower_ready", Title: "Follower ready"}}},
 		Unread: 2, Total: 212, Position: 1, Opened: true,
 		Groups: []NoticeGroup{
 			{Title: "Today", Items: []NoticeItem{
@@ -82,8 +83,8 @@ func noticeView() NoticeIndexView {
 			{Title: "Earlier", Items: []NoticeItem{{ID: 7, Tone: component.ToneOK, Subject: "Follower LAVENDER is readable", Database: "postgresql-lively-61177", Summary: "It caught up after 3 min 58 s.", At: sampleTime().AddDate(0, 0, -1), Read: true}}},
 		},
 		Selected: &NoticeShow{
-			ID: 9, Tone: component.ToneOK, Subject: "Completed: follower changeover of postgresql-shaped-12345", To: "mei@example.com", At: sampleTime(), Database: component.Link{Text: "postgresql-shaped-12345", URL: "#"}, App: component.Link{Text: "sushi", URL: "#"}, Read: true, Outage: &o,
-			Body: []NoticePart{{Text: "sushi writes to postgresql-angular-20431 on standard-2."}, {Lead: "What to do.", Text: "The old leader is fenced and billed until it is destroyed."}},
+			ID: 9, Tone: component.ToneOK, Subject: "Completed: follower changeover of postgresql-shaped-12345", To: "mei@example.com", At: sampleTime(), Database: component.Link{Text: "postgresql-shaped-12345", URL: "#"}, App: component.Link{Text: "sushi", URL: "#"}, Read: true, Figures: []component.Figure{{Label: "Writes refused", Value: "142", Unit: "ms"}, {Label: "Sessions ended", Value: "14"}},
+			Body: []NoticePart{{Text: "sushi writes to postgresql-angular-20431 on standard-2."}, {Lead: "Why.", Text: "It was asked for.", Lines: []string{"connection 8123 (report), open for 21m0s: select 1"}}, {Lead: "What to do.", Text: "The old leader is fenced and billed until it is destroyed."}},
 			Acts: []component.Button{{Text: "Open the operation", URL: "/operations/41"}},
 		},
 	}

@@ -82,7 +82,7 @@ func pages(t *testing.T) map[string]templ.Component {
 		"app-empty":           AppShow(f("sushi", layout.NavApps, "Apps", "sushi"), AppShowView{Name: "sushi", CreatedAt: sampleTime(), VarForm: component.Form{CSRF: "t"}, FormationForm: component.Form{CSRF: "t"}}),
 		"databases-none-fit":  DatabaseIndex(f("Databases", layout.NavDatabases, "Databases"), DatabaseIndexView{Total: 12, AppCount: 8, Query: "zebra", Month: "October"}),
 		"notices-empty":       NoticeIndex(wide(f("Notices", layout.NavNotices, "Notices")), NoticeIndexView{}),
-		"notices-all-read":    NoticeIndex(wide(f("Notices", layout.NavNotices, "Notices")), NoticeIndexView{Filter: "unread"}),
+		"notices-all-read":    NoticeIndex(wide(f("Notices", layout.NavNotices, "Notices")), NoticeIndexView{UnreadOnly: true}),
 		"audit-empty":         AuditIndex(f("Audit", layout.NavAudit, "Audit"), AuditIndexView{Query: "zebra"}),
 		"search-empty":        Search(f("Search", layout.NavNone, "Search"), SearchView{Query: "zebra"}),
 		"database-away":       DatabaseShow(f(shaped, layout.NavDatabases, "Databases", "sushi", shaped), awayView(show)),
