@@ -222,7 +222,7 @@ func (d *seeded) papers() {
 			d.notice = id
 		}
 	}
-	d.exec(`update notices set at = now() - interval '3 days' where id % 2 = 0`)
+	d.exec(`update notices set at = now() - interval '3 days' where id <= (select max(id) - 7 from notices)`)
 	for i, outcome := range []string{db.AuditDone, db.AuditRefused, db.AuditFailed} {
 		for range 12 {
 			d.must(db.AddAudit(ctx, d.pool, db.AuditEntry{

@@ -89,6 +89,14 @@ func TestStorageOfAnEssentialDatabaseIsKept(t *testing.T) {
 	if err := do(`update pile set text = ''`); err == nil {
 		t.Error("after a crash it grows")
 	}
+	// Each database on it is told of once, with how long it was down.
+	for _, of := range []platform.Database{d, neighbour} {
+		told := func() []db.Notice { return h.noticesOf(of, platform.NoticeServerRestarted) }
+		platformtest.Await(t, "a notice of the restart", func() (bool, error) { return len(told()) > 0, nil })
+		if list := told(); len(list) != 1 || len(list[0].Figures) != 1 || !strings.Contains(list[0].Body, "was started again") {
+			t.Errorf("%d notices of one restart of %s: %+v", len(list), of.Name, list)
+		}
+	}
 	must(`delete from pile`)
 	must(`vacuum full pile`)
 	awaitFull(false)
@@ -120,6 +128,15 @@ func TestStorageOfAnEssentialDatabaseIsKept(t *testing.T) {
 		h.appOf(d)
 	}
 	awaitSubject("Connections of " + d.Name + ": 80 % used")
+}
+
+func (h *house) noticesOf(d platform.Database, kind platform.NoticeKind) []db.Notice {
+	h.t.Helper()
+	list, err := db.ListNotices(h.t.Context(), h.pool, 0, platform.Everything(), db.NoticeFilter{DatabaseID: d.ID, Kind: kind})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return list
 }
 
 // fill writes until the database takes no more. The write that makes it full is

@@ -175,8 +175,9 @@ func TestMonitorReadsServers(t *testing.T) {
 	})
 }
 
-func TestMonitorWatchesFollowers(t *testing.T) {
-	p := newWatchedPair(t)
+// holdUp is a transaction on the follower that its replay waits for.
+func (p *watchedPair) holdUp(t *testing.T) (reader *pgx.Conn) {
+	t.Helper()
 	app, reader := p.leader.Connect(t), p.follower.Connect(t)
 	exec(t, app, "create table t as select generate_series(1, 20000) n")
 	p.follower.AwaitStreaming(t, p.leader)
@@ -186,27 +187,69 @@ func TestMonitorWatchesFollowers(t *testing.T) {
 	exec(t, app, "delete from t where n > 10")
 	exec(t, app, "vacuum t")
 	exec(t, app, "insert into t select generate_series(1, 20000)")
+	return reader
+}
 
-	notices := func(kind platform.NoticeKind) (found []db.Notice) {
-		t.Helper()
-		list, err := db.ListNotices(t.Context(), p.pool, 0, platform.Everything(), db.NoticeFilter{DatabaseID: p.by.ID})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range list {
-			if n.Kind == kind {
-				found = append(found, n)
-			}
-		}
-		return found
+func (p *watchedPair) notices(t *testing.T, kind platform.NoticeKind) []db.Notice {
+	t.Helper()
+	list, err := db.ListNotices(t.Context(), p.pool, 0, platform.Everything(), db.NoticeFilter{DatabaseID: p.by.ID, Kind: kind})
+	if err != nil {
+		t.Fatal(err)
 	}
-	quick := func(c *jobs.MonitorConfig) {
-		c.WatchBytes, c.WatchAge, c.WatchEvery = 100<<10, time.Millisecond, 50*time.Millisecond
-	}
-	later := func(d time.Duration) func(*jobs.MonitorConfig) {
-		return func(c *jobs.MonitorConfig) { quick(c); c.Now = func() time.Time { return time.Now().Add(d) } }
-	}
+	return list
+}
 
+func watchQuickly(c *jobs.MonitorConfig) {
+	c.WatchBytes, c.WatchAge, c.WatchEvery = 100<<10, time.Millisecond, 50*time.Millisecond
+}
+
+func watchLater(d time.Duration) func(*jobs.MonitorConfig) {
+	return func(c *jobs.MonitorConfig) {
+		watchQuickly(c)
+		c.Now = func() time.Time { return time.Now().Add(d) }
+	}
+}
+
+// awaitEnded waits until the reader's session was terminated.
+func awaitEnded(t *testing.T, reader *pgx.Conn) {
+	t.Helper()
+	platformtest.Await(t, "the reader's end", func() (bool, error) {
+		_, err := reader.Exec(t.Context(), "select 1")
+		if err != nil && !strings.Contains(err.Error(), "terminating connection due to administrator command") {
+			return false, err
+		}
+		return err != nil, nil
+	})
+}
+
+// The program dies between the notice of a termination and the termination: the
+// next one ends the transactions without a second notice.
+func TestTerminationIsToldOnceAcrossACrash(t *testing.T) {
+	p := newWatchedPair(t)
+	reader := p.holdUp(t)
+	stop := p.monitor(t, watchQuickly)
+	platformtest.Await(t, "a notice", func() (bool, error) { return len(p.notices(t, platform.NoticeFollowerHeldUp)) > 0, nil })
+	stop()
+	var began time.Time
+	if err := p.follower.ConnectAdmin(t).QueryRow(t.Context(), "select xact_start from pg_stat_activity where pid = $1", pidOf(t, reader)).Scan(&began); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.CreateNotice(t.Context(), p.pool, db.NewNotice{Kind: platform.NoticeQueriesTerminated, DatabaseID: &p.by.ID, Subject: "s", Body: "b",
+		Once: fmt.Sprintf("terminated:%d;%d@%d;", p.by.ID, pidOf(t, reader), began.UnixMicro())}); err != nil {
+		t.Fatal(err)
+	}
+	p.monitor(t, watchLater(61*time.Minute))
+	awaitEnded(t, reader)
+	if n := len(p.notices(t, platform.NoticeQueriesTerminated)); n != 1 {
+		t.Errorf("%d notices of one termination", n)
+	}
+}
+
+func TestMonitorWatchesFollowers(t *testing.T) {
+	p := newWatchedPair(t)
+	reader := p.holdUp(t)
+	notices := func(kind platform.NoticeKind) []db.Notice { return p.notices(t, kind) }
+	quick, later := watchQuickly, watchLater
 	stop := p.monitor(t, quick)
 	platformtest.Await(t, "a notice", func() (bool, error) { return len(notices(platform.NoticeFollowerHeldUp)) > 0, nil })
 	n := notices(platform.NoticeFollowerHeldUp)[0]
@@ -224,14 +267,50 @@ func TestMonitorWatchesFollowers(t *testing.T) {
 
 	p.monitor(t, later(61*time.Minute))
 	platformtest.Await(t, "the second notice", func() (bool, error) { return len(notices(platform.NoticeQueriesTerminated)) > 0, nil })
-	_, err := reader.Exec(t.Context(), "select 1")
-	if err == nil || !strings.Contains(err.Error(), "terminating connection due to administrator command") {
-		t.Errorf("the reader's end: %v", err)
-	}
+	awaitEnded(t, reader)
 	p.awaitReading(t, p.by, "caught up", func(r db.Reading) bool { return isZero(r.Lag) })
 	if a, b := len(notices(platform.NoticeFollowerHeldUp)), len(notices(platform.NoticeQueriesTerminated)); a != 1 || b != 1 {
 		t.Errorf("%d and %d notices, want one of each", a, b)
 	}
+	if told := notices(platform.NoticeFollowerBehind); len(told) != 0 {
+		t.Errorf("it is told of as slow by itself, too: %+v", told)
+	}
+}
+
+// A follower that is slow by itself is told of once, and again only after it
+// was half as far behind.
+func TestMonitorTellsOfAFollowerThatIsBehind(t *testing.T) {
+	p := newWatchedPair(t)
+	app, follower := p.leader.Connect(t), p.follower.ConnectAdmin(t)
+	exec(t, app, "create table t (n int)")
+	p.follower.AwaitStreaming(t, p.leader)
+	p.monitor(t, func(c *jobs.MonitorConfig) {
+		c.WatchBytes, c.WatchEvery, c.WatchSlow = 1<<20, 50*time.Millisecond, 100*time.Millisecond
+	})
+	told := func() []db.Notice { return p.notices(t, platform.NoticeFollowerBehind) }
+	fallBehind := func(want int) {
+		t.Helper()
+		exec(t, follower, "select pg_wal_replay_pause()")
+		exec(t, app, "insert into t select generate_series(1, 100000)")
+		platformtest.Await(t, "a notice", func() (bool, error) { return len(told()) == want, nil })
+		p.awaitLooks(t, func(c *jobs.MonitorConfig) { // another program says it no second time
+			c.WatchBytes, c.WatchEvery, c.WatchSlow, c.Now = 1<<20, 50*time.Millisecond, time.Nanosecond, time.Now
+		})
+		if n := len(told()); n != want {
+			t.Errorf("%d notices, want %d", n, want)
+		}
+		exec(t, follower, "select pg_wal_replay_resume()")
+		p.awaitReading(t, p.by, "caught up", func(r db.Reading) bool { return isZero(r.Lag) })
+		platformtest.Await(t, "it may be told of again", func() (again bool, err error) {
+			err = p.pool.QueryRow(t.Context(), "select behind_told_at is null from readings where database_id = $1", p.by.ID).Scan(&again)
+			return again, err
+		})
+	}
+	fallBehind(1)
+	if n := told()[0]; n.Level != platform.NoticeWarn || len(n.Figures) != 3 || n.Figures[0].Unit == "" {
+		t.Errorf("the notice %+v", n)
+	}
+	fallBehind(2)
 }
 
 // awaitLooks runs a monitor until it has looked at the followers three times.

@@ -27,7 +27,7 @@ func NoticeKinds() []NoticeType {
 		{NoticeSeparateFailed, databases, "Separate fork put back", NoticeWarn,
 			"It is fenced as before, and stays replaced by the other database."},
 		{NoticeServerRestarted, databases, "Server restarted", NoticeWarn,
-			"Its connections ended and open transactions were rolled back. What was acknowledged is there."},
+			"Its connections ended, and open transactions were rolled back."},
 
 		{NoticeFollowerReady, followers, "Follower ready", NoticeOK,
 			"It can be read. What is written to the leader arrives there a moment later."},
@@ -57,7 +57,7 @@ func NoticeKinds() []NoticeType {
 		{NoticeMaintenanceStarting, maintenances, "Maintenance starting", NoticeInfo,
 			"Writes are refused for a moment within the next minutes."},
 		{NoticeMaintenanceDone, maintenances, "Maintenance done", NoticeOK,
-			"The app writes again, and everything that was acknowledged is there."},
+			"The app writes again. The operation's page proves that nothing acknowledged is missing."},
 		{NoticeMaintenanceFailed, maintenances, "Maintenance failed", NoticeWarn,
 			"The app writes to the same server as before."},
 		{NoticeMaintenanceCancelled, maintenances, "Maintenance cancelled", NoticeInfo,
