@@ -218,7 +218,7 @@ func (u *upgrader) reschedule(ctx context.Context, now time.Time) error {
 }
 
 // moveOn gives a maintenance that is ready its next free opening.
-func (u *upgrader) moveOn(ctx context.Context, tx pgx.Tx, m platform.Maintenance, now time.Time, level, why string) error {
+func (u *upgrader) moveOn(ctx context.Context, tx pgx.Tx, m platform.Maintenance, now time.Time, level platform.NoticeLevel, why string) error {
 	at, remark, err := u.j.nextSlot(ctx, tx, m, now)
 	if err != nil {
 		return err
