@@ -122,13 +122,11 @@ func TestNoticesPageHasEveryKind(t *testing.T) {
 	constants, rows := noticeKinds(t)
 	page, _ := text(t, "docs/notices.md")
 	levels := map[string]string{"NoticeOK": "ok", "NoticeInfo": "info", "NoticeWarn": "warn", "NoticeBad": "bad"}
-	var want, got []string
+	var want []string
 	for _, row := range rows {
 		want = append(want, fmt.Sprintf("| `%s` | %s | %s | %s |", constants[row[0]], row[1], levels[row[2]], row[3]))
 	}
-	for _, match := range noticeRow.FindAllString(page, -1) {
-		got = append(got, match)
-	}
+	got := noticeRow.FindAllString(page, -1)
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("docs/notices.md and platform.NoticeKinds differ. The page should have:\n%s", strings.Join(want, "\n"))
 	}
