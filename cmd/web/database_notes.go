@@ -58,7 +58,11 @@ func (a *app) databaseNotes(ctx context.Context, access platform.Access, row db.
 		case !row.Reading.Answers:
 			add(component.Status{Tone: component.ToneBad, Word: "Does not answer", Note: or(row.Reading.Problem, "Its server does not take connections.")}, component.Link{})
 		case row.Reading.Problem != "":
-			add(component.Status{Tone: component.ToneWarn, Word: "To look at", Note: row.Reading.Problem}, component.Link{})
+			link := component.Link{}
+			if d.IsFollower() && recreateRefusal(d) == "" {
+				link = component.Link{Text: "Re-create it", URL: databasePath(d.Name) + "/recreate"}
+			}
+			add(component.Status{Tone: component.ToneWarn, Word: "To look at", Note: row.Reading.Problem}, link)
 		}
 	}
 	if d.State == platform.DatabaseDestroyed {
@@ -87,7 +91,8 @@ func dangerItems(row db.DatabaseListRow, attachments []platform.Attachment) []pa
 		if busy == "" && d.ReadableAt == nil {
 			item.Refusal = "It has not caught up yet. Wait until it can be read."
 		}
-		items = append(items, item)
+		items = append(items, item, page.DangerItem{Title: "Re-create", Text: "Copies it from its leader anew and puts the copy in its place. Name, attachments and plan stay.", Button: "Re-create…",
+			URL: path + "/recreate", Refusal: or(busy, recreateRefusal(d)), TestID: "recreate"})
 	} else {
 		items = append(items, page.DangerItem{Title: "Promote", Text: "Makes it the DATABASE_URL of an app. The database before keeps a colour name there.", Button: "Promote…", URL: path + "/promote", Refusal: or(busy, promoteRefusal(d)), TestID: "promote"})
 		if d.State == platform.DatabaseFenced {

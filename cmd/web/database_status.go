@@ -176,7 +176,7 @@ func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Butt
 // actRole is the role that the page behind a database's button needs.
 func actRole(url string) platform.Role {
 	switch verb := url[strings.LastIndexByte(url, '/')+1:]; verb {
-	case "destroy", "unfence", "promote":
+	case "destroy", "unfence", "promote", "recreate":
 		return platform.RoleManage
 	case "change-plan", "new":
 		return platform.RoleOperate

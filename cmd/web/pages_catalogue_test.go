@@ -84,6 +84,7 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/databases/:database/change-plan", name: "change-plan", path: leader + "/change-plan"},
 		{route: "/databases/:database/change-plan", name: "change-plan-follower", path: leader + "/change-plan?follower=" + d.follower.Name},
 		{route: "/databases/:database/change-plan", name: "change-plan-larger", path: leader + "/change-plan?plan=premium-5"},
+		{route: "/databases/:database/recreate", name: "recreate", path: follower + "/recreate"},
 		{route: "/databases/:database/unfollow", name: "unfollow", path: follower + "/unfollow"},
 		{route: "/databases/:database/promote", name: "promote", path: databasePath(d.replacement.Name) + "/promote"},
 		{route: "/databases/:database/fence", name: "fence", path: leader + "/fence"},

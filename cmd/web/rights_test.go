@@ -187,6 +187,8 @@ func rights() []right {
 		{"POST /databases/:database/followers", [visitors]int{303, 404, 403, 422, 422, 422, 422}, nil},
 		{"GET /databases/:database/change-plan", [visitors]int{303, 404, 403, 200, 200, 200, 200}, nil},
 		{"POST /databases/:database/changeover", [visitors]int{303, 404, 403, 422, 422, 422, 422}, nil},
+		{"GET /databases/:database/recreate", [visitors]int{303, 404, 403, 403, 200, 200, 403}, nil},
+		{"POST /databases/:database/recreate", [visitors]int{303, 404, 403, 403, 422, 422, 403}, nil},
 		{"GET /databases/:database/unfollow", [visitors]int{303, 404, 403, 403, 200, 200, 403}, nil},
 		{"POST /databases/:database/unfollow", [visitors]int{303, 404, 403, 403, 409, 409, 403}, nil},
 		{"GET /databases/:database/promote", [visitors]int{303, 404, 403, 403, 200, 200, 403}, nil},

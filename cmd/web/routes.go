@@ -91,6 +91,8 @@ func (a *app) routes() []route {
 		{post, "/databases/:database/destroy-old-server", a.oldServerDestroy, manager, "destroy old server", "", once | fresh},
 		{get, "/databases/:database/window", a.windowShow, operator, "", reads, 0},
 		{post, "/databases/:database/window", a.windowSet, operator, "set maintenance window", "", once},
+		{get, "/databases/:database/recreate", a.recreateConfirm, manager, "", reads, 0},
+		{post, "/databases/:database/recreate", a.recreateStart, manager, "re-create follower", "", once},
 		{get, "/databases/:database/unfollow", a.unfollowConfirm, manager, "", reads, 0},
 		{post, "/databases/:database/unfollow", a.unfollowStart, manager, "unfollow", "", once | fresh},
 		{get, "/databases/:database/promote", a.promoteConfirm, manager, "", reads, 0},
