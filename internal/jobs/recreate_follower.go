@@ -118,12 +118,9 @@ func (r *recreator) ended(ctx context.Context, tx pgx.Tx, state platform.Operati
 // plan or on another; "" is its own.
 func (j *Jobs) StartRecreateFollower(ctx context.Context, actor string, followerID int64, planName string) (platform.Operation, error) {
 	return j.begin(ctx, func(tx pgx.Tx) (platform.Operation, error) {
-		d, err := db.LockDatabase(ctx, tx, followerID)
+		leader, d, err := lockPair(ctx, tx, followerID)
 		if err != nil {
 			return platform.Operation{}, err
-		}
-		if !d.IsFollower() || d.ServerID == nil || d.State != platform.DatabaseAvailable {
-			return platform.Operation{}, platform.Conflict("%s is not a follower that is available, so there is nothing to make anew.", d.Name)
 		}
 		if planName == "" {
 			planName = d.Plan
@@ -132,11 +129,7 @@ func (j *Jobs) StartRecreateFollower(ctx context.Context, actor string, follower
 		if err != nil {
 			return platform.Operation{}, err
 		}
-		if err := db.RefuseClaimed(ctx, tx, *d.FollowingID); err != nil {
-			return platform.Operation{}, err
-		}
-		leader, err := db.LockDatabase(ctx, tx, *d.FollowingID)
-		if err != nil {
+		if err := db.RefuseClaimed(ctx, tx, leader.ID); err != nil {
 			return platform.Operation{}, err
 		}
 		if leader.State != platform.DatabaseAvailable {
@@ -155,6 +148,27 @@ func (j *Jobs) StartRecreateFollower(ctx context.Context, actor string, follower
 		}
 		return j.startRecreation(ctx, tx, actor, d, *d.ServerID, plan)
 	})
+}
+
+// lockPair holds the rows of a follower and its leader, the leader's first as in
+// a changeover: two that hold one each would wait for each other.
+func lockPair(ctx context.Context, tx pgx.Tx, followerID int64) (leader, d platform.Database, err error) {
+	if d, err = db.DatabaseByID(ctx, tx, followerID); err != nil {
+		return leader, d, err
+	}
+	follows := d.FollowingID
+	if follows != nil {
+		if leader, err = db.LockDatabase(ctx, tx, *follows); err != nil {
+			return leader, d, err
+		}
+	}
+	if d, err = db.LockDatabase(ctx, tx, followerID); err != nil {
+		return leader, d, err
+	}
+	if follows == nil || d.FollowingID == nil || *d.FollowingID != *follows || d.ServerID == nil || d.State != platform.DatabaseAvailable {
+		err = platform.Conflict("%s is not a follower that is available, so there is nothing to make anew.", d.Name)
+	}
+	return leader, d, err
 }
 
 func (j *Jobs) startRecreation(ctx context.Context, tx pgx.Tx, actor string, d platform.Database, serverID int64, plan platform.Plan) (platform.Operation, error) {
