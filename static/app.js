@@ -326,6 +326,10 @@
     choice.scrollIntoView({ block: "center" });
   });
 
+  // So is what asks for passkeys.
+  const keys = document.querySelector("[data-passkey]");
+  if (keys) load(keys.dataset.passkeyScript);
+
   window.changeover = { morph, take, page, localise, serverNow, setServerNow: (ms) => { skew = Date.now() - ms; } };
   drawPlot();
 })();

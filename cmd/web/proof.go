@@ -21,6 +21,9 @@ const provedFor = 10 * time.Minute
 // proofPassword is the field in which the password is typed again.
 const proofPassword = "proof_password"
 
+// proofPasskey is the field in which the browser sends what a passkey has signed.
+const proofPasskey = "proof_passkey"
+
 // proved lets through whoever has proved within minutes who they are. Everybody
 // else gets a page that asks for the proof and holds the form that was sent:
 // sending it again, with the proof, carries on. A program proves who it is with
@@ -33,7 +36,7 @@ func (a *app) proved(next echo.HandlerFunc) echo.HandlerFunc {
 		if _, err := c.FormParams(); err != nil {
 			return err
 		}
-		if !c.Request().PostForm.Has(proofPassword) {
+		if sent := c.Request().PostForm; !sent.Has(proofPassword) && !sent.Has(proofPasskey) {
 			noteRefusal(c, platform.Forbidden("The last proof of who it is was more than 10 minutes old; a new one was asked for."))
 			c.Response().Status = errorStatus(platform.KindForbidden)
 			return a.showProof(c, formOf(c))
@@ -53,12 +56,18 @@ func (a *app) showProof(c echo.Context, form component.Form) error {
 	if err != nil {
 		return err
 	}
-	view := page.ProofView{Form: form, PostURL: c.Request().URL.RequestURI(), Email: visitorOf(c).Email, HasPassword: visitorOf(c).HasPassword, Back: component.Link{Text: "Back", URL: "/"}}
+	view := page.ProofView{
+		Form: form, PostURL: c.Request().URL.RequestURI(), Email: visitorOf(c).Email, HasPassword: visitorOf(c).HasPassword,
+		Script: a.asset("passkey.js"), Back: component.Link{Text: "Back", URL: "/"},
+	}
+	if view.Passkey, err = a.hasPasskeyHere(c, visitorOf(c).UserID); err != nil {
+		return err
+	}
 	if u, err := url.Parse(c.Request().Referer()); err == nil && u.Host == c.Request().Host && u.Path != c.Request().URL.Path {
 		view.Back.URL = localPath(u.Path)
 	}
 	for name, values := range c.Request().PostForm {
-		if name == "csrf_token" || name == proofPassword {
+		if name == "csrf_token" || name == proofPassword || name == proofPasskey {
 			continue
 		}
 		for _, v := range values {
@@ -78,6 +87,12 @@ func (a *app) proveAgain(c echo.Context) error {
 	user, err := db.UserByID(ctx, a.pool, v.UserID)
 	if err != nil {
 		return err
+	}
+	if c.Request().PostForm.Has(proofPasskey) {
+		if err := a.provedByPasskey(c, user, c.Request().PostForm.Get(proofPasskey)); err != nil {
+			return err
+		}
+		return a.renewSession(c)
 	}
 	if user.PasswordHash == nil {
 		return platform.Forbidden("You have no password yet. Set one under Settings first.")
@@ -111,6 +126,8 @@ func (a *app) renewSession(c echo.Context) error {
 
 // forgetProof takes the proof out of the form before anybody else reads it.
 func forgetProof(c echo.Context) {
-	c.Request().Form.Del(proofPassword)
-	c.Request().PostForm.Del(proofPassword)
+	for _, name := range []string{proofPassword, proofPasskey} {
+		c.Request().Form.Del(name)
+		c.Request().PostForm.Del(name)
+	}
 }

@@ -28,7 +28,13 @@ func (a *app) showSignIn(c echo.Context, form component.Form) error {
 	if err != nil {
 		return err
 	}
-	return a.render(c, statusOr(c), page.SignIn(a.bareFrame(c, "Sign in"), page.SignInView{Form: form, Host: a.cfg.URL.Host, MailSet: mail}))
+	view := page.SignInView{Form: form, Host: a.cfg.URL.Host, MailSet: mail, Script: a.asset("passkey.js")}
+	if site := a.passkeySiteOf(c); site.whyNot == "" {
+		if view.Passkey, err = db.PasskeysAreUsedAt(c.Request().Context(), a.pool, site.name); err != nil {
+			return err
+		}
+	}
+	return a.render(c, statusOr(c), page.SignIn(a.bareFrame(c, "Sign in"), view))
 }
 
 // signInCreate serves POST /sign-in. Both a wrong address and a wrong password

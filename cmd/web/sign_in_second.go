@@ -64,12 +64,15 @@ func (a *app) showSecond(c echo.Context, form component.Form) error {
 	if err != nil {
 		return err
 	}
-	view := page.SignInSecondView{Form: form, Email: who.Email, Host: a.cfg.URL.Host, Authenticator: factors.AuthenticatorSince != nil}
+	view := page.SignInSecondView{Form: form, Email: who.Email, Host: a.cfg.URL.Host, Authenticator: factors.AuthenticatorSince != nil, Script: a.asset("passkey.js")}
+	if view.Passkey, err = a.hasPasskeyHere(c, who.ID); err != nil {
+		return err
+	}
 	return a.render(c, statusOr(c), page.SignInSecond(a.bareFrame(c, "Second factor"), view))
 }
 
-// secondCreate serves POST /sign-in/second: a code of the authenticator app, or
-// a recovery code.
+// secondCreate serves POST /sign-in/second: a code of the authenticator app,
+// a recovery code or a passkey.
 func (a *app) secondCreate(c echo.Context) error {
 	who, token, err := a.pending(c)
 	if isKind(err, platform.KindNotFound) {
@@ -81,7 +84,12 @@ func (a *app) secondCreate(c echo.Context) error {
 		return err
 	}
 	noteActor(c, who.Email)
-	with, err := a.checkSecond(c, who.User, c.FormValue("code"))
+	var with string
+	if answer := c.FormValue("credential"); answer != "" {
+		with, err = a.secondByPasskey(c, who.User, answer)
+	} else {
+		with, err = a.checkSecond(c, who.User, c.FormValue("code"))
+	}
 	if err == nil {
 		err = a.finishSecond(c, who, token, with)
 	}
