@@ -328,7 +328,7 @@
 
   // So is what asks for passkeys.
   const keys = document.querySelector("[data-passkey]");
-  if (keys) load(keys.dataset.passkeyScript);
+  if (keys && keys.dataset.passkeyScript) load(keys.dataset.passkeyScript);
 
   window.changeover = { morph, take, page, localise, serverNow, setServerNow: (ms) => { skew = Date.now() - ms; } };
   drawPlot();

@@ -26,7 +26,7 @@ func load(t *testing.T) *Files {
 
 func TestFirstPageWeighsLittle(t *testing.T) {
 	f, sum := load(t), 15_000
-	for _, name := range []string{"app.css", "app.js", "live.js", "plot.js", "mark.svg", "vendor/idiomorph.min.js", "vendor/uplot.min.js", "vendor/uplot.min.css"} {
+	for _, name := range []string{"app.css", "app.js", "live.js", "plot.js", "passkey.js", "mark.svg", "vendor/idiomorph.min.js", "vendor/uplot.min.js", "vendor/uplot.min.css"} {
 		n := f.GzipSize(name)
 		if n == 0 {
 			t.Errorf("%s is not there", name)
@@ -102,7 +102,7 @@ func TestVendorIsPinned(t *testing.T) {
 // stylesheet must ask nobody else.
 func TestNothingForeign(t *testing.T) {
 	f := load(t)
-	for _, name := range []string{"app.css", "app.js", "live.js", "plot.js"} {
+	for _, name := range []string{"app.css", "app.js", "live.js", "plot.js", "passkey.js"} {
 		w := httptest.NewRecorder()
 		f.ServeHTTP(w, httptest.NewRequest(http.MethodGet, f.URL(name), nil))
 		body, err := io.ReadAll(w.Result().Body)

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"changeover/internal/db/dbtest"
+
+	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
 
@@ -66,4 +69,67 @@ func TestAuthenticatorInABrowser(t *testing.T) {
 	b.open("/settings")
 	b.awaitText(waitForPage, "recovery-left", "9 codes left")
 	b.wantNoErrors()
+}
+
+// withPasskeys gives the tab a device that makes passkeys and unlocks them.
+func (b *tab) withPasskeys() {
+	b.t.Helper()
+	call(b, "let passkeys be simulated", webauthn.Enable, webauthn.EnableParams{})
+	call(b, "add a device", webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal,
+		HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
+	}})
+}
+
+// addPasskey adds one under Settings.
+func (b *tab) addPasskey(name string) {
+	b.t.Helper()
+	b.open("/settings")
+	b.fill("passkey_name", name)
+	b.click("passkey-new")
+	b.see("passkey-make")
+	b.click("passkey-make")
+}
+
+// TestPasskeyInABrowser adds a passkey with a browser's own device, signs out,
+// and signs in by it alone, as the second factor, and as a proof.
+func TestPasskeyInABrowser(t *testing.T) {
+	findBrowser(t)
+	s := newSite(t, nil)
+	s.signedIn(t, "mei@example.com")
+	dbtest.App(t, s.pool, "sushi")
+	b := newTab(t, strings.Replace(s.url, "127.0.0.1", "localhost", 1))
+	b.withPasskeys()
+	b.signInAs("mei@example.com")
+	b.awaitPath(waitForPage, "/databases")
+	b.addPasskey("laptop")
+	b.see("recovery-codes")
+	// The same device is not added twice, and the page says why.
+	b.addPasskey("laptop again")
+	b.await(waitForPage, "the browser's refusal", `document.querySelector("[data-passkey-error]:not([hidden])")?.innerText.includes("has a passkey for you already")`)
+
+	b.signOut()
+	b.open("/sign-in?next=/apps")
+	b.see("passkey-sign-in")
+	b.click("passkey-sign-in")
+	b.awaitPath(waitForPage, "/apps")
+
+	b.signOut()
+	b.signInAs("mei@example.com")
+	b.see("passkey-second")
+	b.click("passkey-second")
+	b.awaitPath(waitForPage, "/databases")
+
+	b.open("/apps/sushi/destroy")
+	s.age(t)
+	b.fill("confirm", "sushi")
+	b.click("confirm-button")
+	b.see("passkey-proof")
+	b.click("passkey-proof")
+	b.await(waitForPage, "the app is gone", `location.pathname === "/apps"`)
+	for len(b.errs) > 0 {
+		if text := <-b.errs; !isStatus(text) { // 403 is how the proof is asked for
+			t.Errorf("the page complained: %s", text)
+		}
+	}
 }

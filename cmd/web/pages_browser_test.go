@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -44,10 +45,12 @@ func TestPages(t *testing.T) {
 		c.looks = []look{{"light", 1440}, {"dark", 1440}, {"light", 390}, {"dark", 390}}
 	}
 	pages := seed(t, s).shownPages()
+	// By the name, at which there can be passkeys.
+	at := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
 	source := axeSource(t)
 	free := make(chan *pageWalk, min(runtime.GOMAXPROCS(0), 4))
 	for range cap(free) {
-		b := newTab(t, s.url)
+		b := newTab(t, at)
 		free <- &pageWalk{tab: b, catalogueWalk: c, asked: watchTraffic(b), axeText: source}
 	}
 	show := func(page shownPage, together bool) {
@@ -72,7 +75,7 @@ func TestPages(t *testing.T) {
 	}
 	for range cap(free) {
 		p := <-free
-		call(&tab{t: t, ctx: p.ctx}, "sign in", network.SetCookie, network.SetCookieParams{Name: "changeover-session", Value: v.cookie(sessionCookie), URL: s.url})
+		call(&tab{t: t, ctx: p.ctx}, "sign in", network.SetCookie, network.SetCookieParams{Name: "changeover-session", Value: v.cookie(sessionCookie), URL: at})
 		free <- p
 	}
 	for _, page := range pages {

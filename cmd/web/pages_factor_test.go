@@ -19,6 +19,10 @@ func (d *seeded) factorPages() []shownPage {
 	for _, name := range []string{"begins", "refused", "codes"} {
 		d.person(name+"@example.com", false)
 	}
+	for _, email := range []string{pagesUser, secondUser} {
+		d.passkey(email, "laptop", "localhost")
+		d.passkey(email, "the key on the ring", "db.example.com")
+	}
 	half := func(b *tab) {
 		d.signInAnew(b, secondUser)
 		b.see("second-form")
@@ -51,6 +55,14 @@ func (d *seeded) factorPages() []shownPage {
 			b.click("authenticator-confirm")
 			b.see("recovery-codes")
 		}},
+		{route: "/settings", name: "settings-passkey-new", path: "/sign-in", signedOut: true, then: func(b *tab) {
+			d.signInAnew(b, "begins@example.com")
+			b.awaitPath(waitForPage, "/databases")
+			b.open("/settings")
+			b.fill("passkey_name", "laptop")
+			b.click("passkey-new")
+			b.see("passkey-make")
+		}},
 		{route: "/settings", name: "settings-second-factor", path: "/sign-in", signedOut: true, then: func(b *tab) {
 			half(b)
 			b.fill("code", codeAt(b.t, secret, time.Now()))
@@ -60,6 +72,14 @@ func (d *seeded) factorPages() []shownPage {
 			b.see("authenticator-remove")
 		}},
 	}
+}
+
+// passkey is one of a person's, as far as the pages look at it.
+func (d *seeded) passkey(email, name, site string) {
+	d.t.Helper()
+	user, err := db.UserByEmail(d.t.Context(), d.pool, email)
+	d.must(err)
+	d.must(db.AddPasskey(d.t.Context(), d.pool, db.NewPasskey{UserID: user.ID, Name: name, Site: site, CredentialID: []byte(email + name), Credential: []byte("{}")}))
 }
 
 // signInAnew forgets who was signed in, and types the password of somebody else.

@@ -111,6 +111,10 @@ func TestPasskeyAnswersThatDoNotHold(t *testing.T) {
 		if in.status != c.status || in.cookie(sessionCookie) != "" {
 			t.Errorf("%s: %d, want %d: %s", what, in.status, c.status, in.text())
 		}
+		if c.status != http.StatusConflict { // the challenge is used up by that
+			in.submit("/sign-in/passkey", "credential", k.used(o))
+			in.want(http.StatusConflict, "/sign-in/passkey")
+		}
 	}
 	for _, junk := range []string{"", "{}", "not json", `{"id":"AA","rawId":"AA","type":"public-key","response":{}}`} {
 		in := softVisit(s.visit(t))

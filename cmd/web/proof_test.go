@@ -26,7 +26,8 @@ func TestWhatDestroysAsksForAProof(t *testing.T) {
 		"/settings/email": "it is what its person is recognized by", "/settings/reset-link": "it takes over somebody's sign-in",
 		"/settings/tokens":              "it gives a program a way in",
 		"/settings/authenticator/begin": "it gives a way in", "/settings/authenticator": "it gives a way in", "/settings/recovery-codes": "they are ways in",
-		"/settings/authenticator/remove": "it takes a lock off",
+		"/settings/authenticator/remove": "it takes a lock off", "/settings/passkeys/:id/remove": "it takes a lock off",
+		"/settings/passkeys/new": "it gives a way in", "/settings/passkeys": "it gives a way in",
 	}
 	found := 0
 	for _, r := range s.routes() {
@@ -38,8 +39,8 @@ func TestWhatDestroysAsksForAProof(t *testing.T) {
 			found++
 		}
 	}
-	if found != 15 {
-		t.Errorf("%d routes ask for a proof; the table above knows 15", found)
+	if found != 18 {
+		t.Errorf("%d routes ask for a proof; the table above knows 18", found)
 	}
 }
 
