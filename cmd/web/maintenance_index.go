@@ -127,6 +127,10 @@ func (a *app) comingRows(ctx context.Context, access platform.Access, coming []p
 	if err != nil {
 		return nil, err
 	}
+	acts, err := a.actsOf(ctx, access, coming, open)
+	if err != nil {
+		return nil, err
+	}
 	rows := make([]page.MaintenanceRow, len(coming))
 	for i, m := range coming {
 		row := page.MaintenanceRow{
@@ -147,10 +151,8 @@ func (a *app) comingRows(ctx context.Context, access platform.Access, coming []p
 			row.ScheduledAt = nil
 		}
 		if access.On(m.AppID) >= platform.RoleOperate {
-			if row.Folded = i >= mostActs && m.ID != open; !row.Folded {
-				if err := a.fillActs(ctx, &row, m, now); err != nil {
-					return nil, err
-				}
+			if row.Folded = isFolded(i, m, open); !row.Folded {
+				acts.fill(&row, m, now)
 			}
 		}
 		rows[i] = row
@@ -158,34 +160,51 @@ func (a *app) comingRows(ctx context.Context, access platform.Access, coming []p
 	return rows, nil
 }
 
-// fillActs fills in what the reader may do with a maintenance.
-func (a *app) fillActs(ctx context.Context, row *page.MaintenanceRow, m platform.Maintenance, now time.Time) error {
-	op, err := db.OperationByID(ctx, a.pool, m.OperationID)
-	if err != nil {
-		return err
+// isFolded is whether the i-th row only links to itself opened.
+func isFolded(i int, m platform.Maintenance, open int64) bool { return i >= mostActs && m.ID != open }
+
+// maintenanceActs is what decides what can be done with the maintenances of a
+// list; it was asked for all of them at once.
+type maintenanceActs struct {
+	operations map[int64]platform.Operation
+	calendars  map[int64]platform.Calendar
+}
+
+func (a *app) actsOf(ctx context.Context, access platform.Access, coming []platform.Maintenance, open int64) (acts maintenanceActs, err error) {
+	var shown []platform.Maintenance
+	var operations []int64
+	for i, m := range coming {
+		if access.On(m.AppID) >= platform.RoleOperate && !isFolded(i, m, open) {
+			shown, operations = append(shown, m), append(operations, m.OperationID)
+		}
 	}
+	if len(shown) == 0 {
+		return acts, nil
+	}
+	if acts.operations, err = db.OperationsByID(ctx, a.pool, operations); err != nil {
+		return acts, err
+	}
+	acts.calendars, err = db.CalendarsFor(ctx, a.pool, shown, time.Now())
+	return acts, err
+}
+
+// fill fills in what the reader may do with a maintenance.
+func (acts maintenanceActs) fill(row *page.MaintenanceRow, m platform.Maintenance, now time.Time) {
+	op := acts.operations[m.OperationID]
 	row.CancelAskedBy = op.CancelRequestedBy
 	if !canCancel(op) {
-		return nil
+		return
 	}
 	row.MayAct, row.CanMove = true, m.Kind != platform.MaintenanceSwitchBack
 	row.CanRun = row.CanMove && m.State != platform.MaintenanceRunning && !m.AtOnce
 	if row.CanMove {
-		row.Openings, err = a.openingsFor(ctx, m, now)
+		row.Openings = openingsOf(m, acts.calendars[m.ID], now)
 	}
-	return err
 }
 
-// openingsFor are the times that a maintenance can be moved to, with the one at
+// openingsOf are the times that a maintenance can be moved to, with the one at
 // which it is scheduled.
-func (a *app) openingsFor(ctx context.Context, m platform.Maintenance, now time.Time) ([]page.MaintenanceOpening, error) {
-	calendar, err := db.CalendarFor(ctx, a.pool, platform.Database{ID: m.DatabaseID, AppID: m.AppID}, m.ID, now)
-	if err != nil {
-		return nil, err
-	}
-	if m.RequiredBy != nil {
-		calendar.RequiredBy = *m.RequiredBy
-	}
+func openingsOf(m platform.Maintenance, calendar platform.Calendar, now time.Time) []page.MaintenanceOpening {
 	var list []page.MaintenanceOpening
 	there := m.ScheduledAt == nil || m.AtOnce
 	for _, slot := range calendar.Openings(now, openingsOffered) {
@@ -199,7 +218,7 @@ func (a *app) openingsFor(ctx context.Context, m platform.Maintenance, now time.
 	if !there {
 		list = append(list, page.MaintenanceOpening{At: *m.ScheduledAt, Current: true})
 	}
-	return list, nil
+	return list
 }
 
 func (a *app) fillHistory(ctx context.Context, view *page.MaintenanceIndexView, seen db.MaintenanceFilter, all bool) error {

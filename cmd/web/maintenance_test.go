@@ -309,3 +309,29 @@ func TestCalendarFeedIsASecretThatCanBeRevoked(t *testing.T) {
 	gone("/calendar/x")
 	gone("/calendar/.ics")
 }
+
+// The list asks as much for many maintenances as for two.
+func TestMaintenancesAskAsMuchForMany(t *testing.T) {
+	s := newSite(t, nil)
+	at := halfHour(50 * time.Hour)
+	var counts []int64
+	for i := range 12 {
+		app := dbtest.App(t, s.pool, fmt.Sprintf("app-%d", i))
+		maintenanceOf(t, s, dbtest.Database(t, s.pool, app.ID, 20000+i), &at)
+		if i != 1 && i != 11 {
+			continue
+		}
+		coming, err := db.ComingMaintenances(t.Context(), s.pool, db.MaintenanceFilter{})
+		noError(t, err)
+		ctx, asked := db.CountQueries(t.Context())
+		rows, err := s.comingRows(ctx, platform.Everything(), coming, time.Now(), 0)
+		noError(t, err)
+		counts = append(counts, asked.Load())
+		if len(rows) != i+1 || !rows[i].MayAct || len(rows[i].Openings) < openingsOffered {
+			t.Errorf("%d rows: %+v", len(rows), rows[len(rows)-1])
+		}
+	}
+	if counts[0] != counts[1] || counts[0] == 0 {
+		t.Errorf("2 and 12 maintenances ask %d questions", counts)
+	}
+}

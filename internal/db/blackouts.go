@@ -39,8 +39,13 @@ func ListBlackouts(ctx context.Context, q Querier, from, until time.Time) ([]pla
 // BlackoutsFor are those that an app's maintenances must keep out of from now on:
 // its own and those of every app.
 func BlackoutsFor(ctx context.Context, q Querier, appID int64, now time.Time) ([]platform.Blackout, error) {
+	return blackoutsFor(ctx, q, []int64{appID}, now)
+}
+
+// blackoutsFor is BlackoutsFor of many apps.
+func blackoutsFor(ctx context.Context, q Querier, appIDs []int64, now time.Time) ([]platform.Blackout, error) {
 	return many[platform.Blackout](ctx, q, `select `+blackoutColumns+` from blackouts b left join apps a on a.id = b.app_id
-		where b.ends_at > $2 and (b.app_id is null or b.app_id = $1) order by b.begins_at, b.id`, appID, now)
+		where b.ends_at > $2 and (b.app_id is null or b.app_id = any($1)) order by b.begins_at, b.id`, appIDs, now)
 }
 
 // NoBlackout is the answer about a blackout that does not exist.

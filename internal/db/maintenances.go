@@ -164,30 +164,6 @@ func PreparationNotes(ctx context.Context, q Querier, operationIDs []int64) (map
 	return notes, err
 }
 
-// CalendarFor is what the time of a maintenance of the database depends on, as
-// of now; except is the maintenance that is to be scheduled, 0 for a new one.
-// In a transaction it holds the app's row, so that two maintenances of one app
-// do not choose the same time.
-func CalendarFor(ctx context.Context, q Querier, d platform.Database, except int64, now time.Time) (platform.Calendar, error) {
-	var c platform.Calendar
-	if tx, ok := q.(pgx.Tx); ok {
-		if _, err := lockApp(ctx, tx, d.AppID); err != nil {
-			return c, err
-		}
-	}
-	var err error
-	if c.Window, err = WindowOf(ctx, q, d.ID); err != nil {
-		return c, err
-	}
-	if c.Blackouts, err = BlackoutsFor(ctx, q, d.AppID, now); err != nil {
-		return c, err
-	}
-	c.Taken, err = value[[]time.Time](ctx, q, nil, `select coalesce(array_agg(m.scheduled_at), '{}')
-		from maintenances m join databases d on d.id = m.database_id
-		where d.app_id = $1 and m.id <> $2 and m.scheduled_at is not null and `+openMaintenance, d.AppID, except)
-	return c, err
-}
-
 // SleepingOperations are those that wait long, in a job that is scheduled, and
 // have something to do by now: their maintenance is due or a day away, or
 // somebody has cancelled them. space is the lock space of runners.

@@ -93,6 +93,16 @@ func OperationByID(ctx context.Context, q Querier, id int64) (platform.Operation
 	return op, err
 }
 
+// OperationsByID are those of the ids that exist.
+func OperationsByID(ctx context.Context, q Querier, ids []int64) (map[int64]platform.Operation, error) {
+	list, err := manyOperations(ctx, q, `select `+operationColumns+` from operations o where o.id = any($1)`, ids)
+	byID := make(map[int64]platform.Operation, len(list))
+	for _, op := range list {
+		byID[op.ID] = op
+	}
+	return byID, err
+}
+
 // OpenOperations are all operations that still have work to do, oldest first.
 func OpenOperations(ctx context.Context, q Querier) ([]platform.Operation, error) {
 	return manyOperations(ctx, q, `select `+operationColumns+` from operations o where o.state in ('running', 'undoing') order by o.id`)
