@@ -34,10 +34,9 @@ func LiveNotice(id int64) string { return "notice:" + strconv.FormatInt(id, 10) 
 // LiveReads is the payload for what a user has marked read or unread; it is no topic.
 func LiveReads(userID int64) string { return "reads:" + strconv.FormatInt(userID, 10) }
 
-// LiveReach is the payload for a database that was attached or detached: it
-// decides who may see it. "access:" and a user's id is the one for a change of
-// that user's roles; neither is a topic.
-func LiveReach(databaseID int64) string { return "reach:" + strconv.FormatInt(databaseID, 10) }
+// Two payloads are no topics: "reach:" and a database's id is for one that was
+// attached or detached, which decides who may see it; "access:" and a user's id
+// for a change of that user's roles.
 
 // Notify tells every process that listens what changed, when q's transaction
 // commits. PostgreSQL folds equal payloads of one transaction into one.

@@ -99,16 +99,6 @@ func (j *Jobs) PostponeMaintenance(ctx context.Context, actor string, maintenanc
 	})
 }
 
-// MaintenanceTimes are the next openings that a maintenance can be moved to.
-func (j *Jobs) MaintenanceTimes(ctx context.Context, maintenanceID int64, n int) ([]platform.Slot, error) {
-	m, err := db.MaintenanceByID(ctx, j.Pool, maintenanceID)
-	if err != nil {
-		return nil, err
-	}
-	calendar, err := j.calendarOf(ctx, j.Pool, m)
-	return calendar.Openings(j.Now(), n), err
-}
-
 func (j *Jobs) calendarOf(ctx context.Context, q db.Querier, m platform.Maintenance) (platform.Calendar, error) {
 	d, err := db.DatabaseByID(ctx, q, m.DatabaseID)
 	if err != nil {
