@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"image/png"
 	"os"
 	"os/exec"
 	"time"
@@ -80,7 +78,7 @@ func (b *browser) photograph(s shot, theme string) ([]byte, error) {
 	defer cancel()
 	err := chromedp.Do(ctx,
 		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}),
-		chromedp.EmulateViewport(s.width, max(s.height, 1000)), chromedp.Navigate(b.url+s.path))
+		chromedp.EmulateViewport(s.width, max(s.height, 1000), chromedp.EmulateScale(1.5)), chromedp.Navigate(b.url+s.path))
 	if err != nil {
 		return nil, err
 	}
@@ -99,21 +97,4 @@ func (b *browser) photograph(s shot, theme string) ([]byte, error) {
 		got, err := cdp.Call(ctx, target, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: &whole})
 		return got.Data, err
 	})
-}
-
-// packed is the same picture in fewer bytes.
-func packed(picture []byte) ([]byte, error) {
-	decoded, err := png.Decode(bytes.NewReader(picture))
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := encoder.Encode(&out, decoded); err != nil {
-		return nil, err
-	}
-	if out.Len() > len(picture) {
-		return picture, nil
-	}
-	return out.Bytes(), nil
 }
