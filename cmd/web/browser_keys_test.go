@@ -48,7 +48,7 @@ const noFocus = "nothing has the focus"
 const focusSeen = `(() => {
 	const el = document.activeElement;
 	if (!el || el === document.body) return "` + noFocus + `";
-	const outlined = (e) => { const s = getComputedStyle(e); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 && !s.outlineColor.endsWith(", 0)"); };
+	const outlined = (e) => { const s = getComputedStyle(e); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 && !/^rgba\(.*, 0\)$/.test(s.outlineColor); };
 	const shown = [el, el.closest("label"), el.closest(".option, .segment, .search, tr"), el.nextElementSibling].filter((e) => e && e.getClientRects().length);
 	const mark = shown.find((e) => outlined(e) && e.getBoundingClientRect().width > 4);
 	if (!mark) return "its focus cannot be seen";

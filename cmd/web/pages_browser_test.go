@@ -117,23 +117,11 @@ func (p *pageWalk) visit(page shownPage) float64 {
 	}
 	weight := p.load(page.path)
 	p.weighed(page.name, weight)
-	wrong := tooHeavy(weight)
 	p.wantFacts(page)
 	if page.then != nil {
 		page.then(p.tab)
 	}
-	for i, as := range p.looks {
-		if i > 0 {
-			p.lookAs(as)
-		}
-		wrong = append(wrong, p.axe(p.axeText, as)...)
-		p.picture(page.name + "-" + as.String())
-	}
-	wrong = append(wrong, p.voices()...)
-	wrong = append(wrong, p.moves()...)
-	wrong = append(wrong, p.tooWide(320)...)
-	wrong = append(wrong, p.others()...)
-	for _, w := range wrong {
+	for _, w := range p.faults(weight, p.looks, func(as look) { p.picture(page.name + "-" + as.String()) }) {
 		t.Error(w)
 	}
 	if page.refused || page.then != nil {
@@ -146,6 +134,27 @@ func (p *pageWalk) visit(page shownPage) float64 {
 	}
 	p.wantNoErrors()
 	return weight
+}
+
+// faults is all that is wrong with the page that is open, in each of the looks;
+// it is in the first one. What then is done in each look, when it was checked.
+func (p *pageWalk) faults(weight float64, looks []look, then ...func(look)) (wrong []string) {
+	p.t.Helper()
+	wrong = tooHeavy(weight)
+	for i, as := range looks {
+		if i > 0 {
+			p.lookAs(as)
+		}
+		wrong = append(wrong, p.axe(p.axeText, as)...)
+		for _, do := range then {
+			do(as)
+		}
+	}
+	wrong = append(wrong, p.voices()...)
+	wrong = append(wrong, p.moves()...)
+	wrong = append(wrong, p.tooWide(320)...)
+	wrong = append(wrong, p.others()...)
+	return append(wrong, p.lostColors()...)
 }
 
 // load opens a page with an empty cache, in the first look, until everything

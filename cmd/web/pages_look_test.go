@@ -213,5 +213,5 @@ const waitForPage = 10 * time.Second
 // isStatus is whether the browser only says that a page was answered with an
 // error's status.
 func isStatus(text string) bool {
-	return strings.Contains(text, "the server responded with a status of 4")
+	return strings.Contains(text, "the server responded with a status of 4") || strings.Contains(text, "the server responded with a status of 5")
 }
