@@ -8,6 +8,7 @@ import (
 	"changeover/internal/db"
 	"changeover/views/component"
 	"changeover/views/layout"
+	"changeover/views/page"
 
 	"github.com/labstack/echo/v4"
 )
@@ -68,7 +69,7 @@ func (a *app) bareFrame(c echo.Context, title string) layout.Frame {
 // errorFrame is the frame of an error's page. What is around the error is left
 // out where the control database may be what failed.
 func (a *app) errorFrame(c echo.Context, status int) layout.Frame {
-	title := http.StatusText(status)
+	title := page.ErrorView{Status: status}.Heading()
 	if visitorOf(c).UserID != 0 && status < http.StatusInternalServerError {
 		if f, err := a.frame(c, title, layout.NavNone); err == nil {
 			return f

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -43,6 +44,10 @@ func (b *tab) lostColors() []string {
 		for (const e of all(".step")) {
 			if (!/, (done|running now|failed|not yet)|put back|kept/.test(e.querySelector(".step-title")?.textContent ?? "")) wrong.push("a step without its state: " + name(e));
 		}
+		// A line that is drawn as a background would be gone.
+		for (const e of all(".step:not(:only-child), .edge")) {
+			if (getComputedStyle(e, "::before").forcedColorAdjust !== "none") wrong.push("its line is gone: " + name(e));
+		}
 		// What can be pressed, filled in or read off has an edge.
 		for (const e of all(".button, .search input, .field input:not([type=radio], [type=checkbox], [type=hidden]), .field select, .field textarea, meter, progress, .segmented")) {
 			const s = getComputedStyle(e);
@@ -77,6 +82,7 @@ func TestFocusWithForcedColors(t *testing.T) {
 	} {
 		b.open(stop.path)
 		b.tabTo(stop.selector)
+		b.picture("forced-colours" + strings.ReplaceAll(strings.TrimRight(stop.path, "0123456789-"), "/", "-"))
 	}
 	b.wantNoErrors()
 }

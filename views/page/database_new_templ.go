@@ -278,7 +278,7 @@ func databaseForm(f layout.Frame, v DatabaseNewView, first bool) templ.Component
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = component.Command("create-command", "TOKEN=$(changeover token -email "+v.Email+")\n\ncurl -H \"Authorization: Bearer $TOKEN\" \\\n  "+v.URL+"/databases \\\n  -d app=sushi -d plan=standard-0").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = component.Command("create-command", "TOKEN=$(changeover token \\\n  -email "+v.Email+")\n\ncurl \\\n-H \"Authorization: Bearer $TOKEN\" \\\n-d app=sushi -d plan=standard-0 \\\n"+v.URL+"/databases").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
