@@ -98,3 +98,21 @@ type StartError struct {
 func (e *StartError) Error() string {
 	return fmt.Sprintf("the server did not start. Its log ends with: %s", e.Log)
 }
+
+// Pool is a connection pool: a PgBouncer of its own, in front of one server. Its
+// port is what apps connect to, and stays, whichever server is behind it.
+type Pool struct {
+	ID         int64
+	Port       int
+	ServerPort int // of the server that it leads to
+	Credentials
+	Size    int // connections to the server
+	Clients int // connections of clients
+}
+
+// PoolStatus is what the engine sees of a pool.
+type PoolStatus struct {
+	Running bool
+	// ServerPort is where it leads to by its files; 0 where there are none.
+	ServerPort int
+}

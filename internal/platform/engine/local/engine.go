@@ -52,8 +52,9 @@ type Config struct {
 type Engine struct {
 	config        Config
 	installations []engine.Installation
-	owner         *owner // nil: PostgreSQL runs as the user this program runs as
-	sockets       string // the private directory of the unix sockets
+	pooler        *pooler // nil: no PgBouncer was found
+	owner         *owner  // nil: PostgreSQL runs as the user this program runs as
+	sockets       string  // the private directory of the unix sockets
 	admin         *pgx.ConnConfig
 	log           *slog.Logger
 
@@ -108,6 +109,7 @@ func Open(config Config) (*Engine, error) {
 	if e.installations = findInstallations(config.ExtraBinDirs); len(e.installations) == 0 {
 		return nil, platform.Unavailable(nil, "No PostgreSQL was found on this machine. Install one, on Debian with: apt-get install postgresql. Or name the directory of its programs in CHANGEOVER_POSTGRES_BIN.")
 	}
+	e.pooler = findPooler(config.ExtraBinDirs)
 	if e.sockets, err = e.makeSocketDirectory(); err != nil {
 		return nil, err
 	}

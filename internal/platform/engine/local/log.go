@@ -62,6 +62,9 @@ func (e *Engine) TrimLogs() error {
 		found, _ := filepath.Glob(filepath.Join(zone, "servers", "*", logFile)) // the only error is a malformed pattern
 		logs = append(logs, found...)
 	}
+	for _, c := range e.foundPools() {
+		logs = append(logs, c.logPath())
+	}
 	for _, path := range logs {
 		errs = append(errs, trimLog(path))
 	}

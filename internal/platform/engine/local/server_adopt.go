@@ -60,6 +60,11 @@ func (e *Engine) StopAll(ctx context.Context) error {
 	var errs []error
 	var mu sync.Mutex
 	var group sync.WaitGroup
+	for _, c := range e.foundPools() {
+		if err := e.stopPool(ctx, c, time.Second); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	for _, c := range e.found() {
 		group.Go(func() {
 			err := errors.Join(e.endMakers(ctx, c), e.stop(ctx, c, stopPatience))
@@ -125,5 +130,8 @@ func (e *Engine) KillAll(ctx context.Context) error {
 		})
 	}
 	group.Wait()
+	for _, c := range e.foundPools() {
+		errs = append(errs, e.stopPool(ctx, c, 0))
+	}
 	return errors.Join(errs...)
 }

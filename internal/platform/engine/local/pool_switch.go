@@ -1,0 +1,82 @@
+package local
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"changeover/internal/platform/engine"
+	"changeover/internal/platform/pool"
+)
+
+// goOn lets a pool's waiting clients go on, after it has read files that changed.
+func (e *Engine) goOn(ctx context.Context, p engine.Pool, changed bool) error {
+	return e.withConsole(ctx, p, func(console *pool.Console) error {
+		if changed {
+			if err := console.Reload(ctx); err != nil {
+				return err
+			}
+		}
+		return console.Resume(ctx)
+	})
+}
+
+// PausePool makes the clients of a pool wait, and returns when none of its
+// transactions is open any more; pool.ErrBusy after limit, with the pool as before.
+func (e *Engine) PausePool(ctx context.Context, epoch int64, p engine.Pool, limit time.Duration) error {
+	return e.act(ctx, epoch, e.poolCluster(p.ID), func() error {
+		return e.withConsole(ctx, p, func(console *pool.Console) error { return console.Pause(ctx, limit) })
+	})
+}
+
+// RoutePool makes a pool lead to p's server and lets its waiting clients go on. It
+// is what an outage waits for, so nothing is synced: whoever starts the pool
+// after a crash of the machine writes its files first.
+func (e *Engine) RoutePool(ctx context.Context, epoch int64, p engine.Pool) error {
+	c := e.poolCluster(p.ID)
+	return e.act(ctx, epoch, c, func() error {
+		changed, err := e.writePool(c, p)
+		if err != nil {
+			return err
+		}
+		return e.goOn(ctx, p, changed)
+	})
+}
+
+// UsePool is what goes on in a pool now.
+func (e *Engine) UsePool(ctx context.Context, p engine.Pool) (use pool.Use, err error) {
+	err = e.withConsole(ctx, p, func(console *pool.Console) error {
+		use, err = console.Read(ctx)
+		return err
+	})
+	return use, err
+}
+
+// PoolBackends are the process ids, on the server, of the transactions that are
+// open through a pool.
+func (e *Engine) PoolBackends(ctx context.Context, p engine.Pool) (pids []int32, err error) {
+	err = e.withConsole(ctx, p, func(console *pool.Console) error {
+		pids, err = console.Backends(ctx)
+		return err
+	})
+	return pids, err
+}
+
+// PoolStatus looks at a pool from outside.
+func (e *Engine) PoolStatus(p engine.Pool) (engine.PoolStatus, error) {
+	c := e.poolCluster(p.ID)
+	running, err := e.poolProcesses(c)
+	if err != nil {
+		return engine.PoolStatus{}, err
+	}
+	return engine.PoolStatus{Running: len(running) > 0, ServerPort: routeOf(filepath.Join(c.dir, pool.SettingsFile))}, nil
+}
+
+func (e *Engine) withConsole(ctx context.Context, p engine.Pool, fn func(*pool.Console) error) error {
+	console, err := pool.Open(ctx, e.sockets, p.Port, p.DatabaseName)
+	if err != nil {
+		return err
+	}
+	defer console.Close()
+	return fn(console)
+}

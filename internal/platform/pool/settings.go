@@ -1,0 +1,94 @@
+package pool
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Settings are what PgBouncer's files say.
+type Settings struct {
+	Host         string // address to listen on
+	Port         int    // to listen on
+	Sockets      string // the private directory of the console's socket
+	Dir          string // of the files named below
+	ServerHost   string // where the server listens
+	ServerPort   int
+	DatabaseName string
+	RoleName     string
+	Size         int // connections to the server
+	Clients      int // connections of clients
+	// Prepared is whether this PgBouncer keeps track of prepared statements in
+	// transaction pooling (1.21 and later).
+	Prepared bool
+}
+
+// Names of the files in Dir beside the settings.
+const (
+	SettingsFile    = "pgbouncer.ini"
+	UsersFile       = "userlist.txt"
+	AccessFile      = "access.conf"
+	CertificateFile = "server.crt"
+	KeyFile         = "server.key"
+	AuthorityFile   = "ca.crt"
+)
+
+// preparedAtOnce is how many prepared statements of a client are kept track of.
+const preparedAtOnce = 200
+
+// Text is pgbouncer.ini. Times are seconds.
+//
+// A transaction that cannot begin waits two minutes at most: longer than any
+// switch may take, shorter than for ever. server_login_retry is 1 so that a
+// refused connection to a server that is being replaced is tried again soon
+// (safety's figures name a pooler that remembered it for 88 s).
+func (s Settings) Text() string {
+	var b strings.Builder
+	line := func(name string, value any) { fmt.Fprintf(&b, "%s = %v\n", name, value) }
+	b.WriteString("; Written by Changeover, and overwritten.\n[databases]\n")
+	fmt.Fprintf(&b, "%s = host=%s port=%d dbname=%s\n", s.DatabaseName, s.ServerHost, s.ServerPort, s.DatabaseName)
+	b.WriteString("\n[pgbouncer]\n")
+	line("listen_addr", s.Host)
+	line("listen_port", s.Port)
+	line("unix_socket_dir", s.Sockets)
+	line("unix_socket_mode", "0700")
+	line("auth_type", "hba")
+	line("auth_hba_file", s.Dir+"/"+AccessFile)
+	line("auth_file", s.Dir+"/"+UsersFile)
+	line("admin_users", AdminRole)
+	line("pool_mode", "transaction")
+	line("default_pool_size", s.Size)
+	line("max_db_connections", s.Size)
+	line("max_client_conn", s.Clients)
+	if s.Prepared {
+		line("max_prepared_statements", preparedAtOnce)
+	}
+	line("client_tls_sslmode", "allow") // who may come without is the access file's to say
+	line("client_tls_cert_file", s.Dir+"/"+CertificateFile)
+	line("client_tls_key_file", s.Dir+"/"+KeyFile)
+	line("server_tls_sslmode", "verify-ca")
+	line("server_tls_ca_file", s.Dir+"/"+AuthorityFile)
+	line("server_login_retry", 1)
+	line("server_connect_timeout", 3)
+	line("query_wait_timeout", 120)
+	line("ignore_startup_parameters", "extra_float_digits")
+	line("log_connections", 0)
+	line("log_disconnections", 0)
+	return b.String()
+}
+
+// Access is who may connect: the app's role over TLS, the program over the
+// private socket.
+func (s Settings) Access() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "local pgbouncer %s trust\n", AdminRole)
+	for _, address := range []string{"0.0.0.0/0", "::/0"} {
+		fmt.Fprintf(&b, "hostssl %s %s %s scram-sha-256\n", s.DatabaseName, s.RoleName, address)
+	}
+	return b.String()
+}
+
+// Users is the file of users. It holds the verifier that the server has, never
+// a password: what a client proves to PgBouncer is enough to prove it to the server.
+func (s Settings) Users(verifier string) string {
+	return fmt.Sprintf("%q %q\n%q \"\"\n", s.RoleName, verifier, AdminRole)
+}
