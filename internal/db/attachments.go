@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const attachmentColumns = `t.id, t.app_id, a.name as app_name, t.database_id, d.name as database_name, t.name, t.created_at`
+const attachmentColumns = `t.id, t.app_id, a.name as app_name, t.database_id, d.name as database_name, t.name, t.created_at, l.id as pool_id, coalesce(l.port, 0) as pool_port`
 
-const fromAttachments = ` from attachments t join apps a on a.id = t.app_id join databases d on d.id = t.database_id `
+const fromAttachments = ` from attachments t join apps a on a.id = t.app_id join databases d on d.id = t.database_id left join pools l on l.attachment_id = t.id `
 
 // AttachmentsOfApp is the app's attachments, DATABASE first, then by name.
 func AttachmentsOfApp(ctx context.Context, q Querier, appID int64) ([]platform.Attachment, error) {
@@ -46,8 +46,10 @@ type NewAttachment struct {
 	DatabaseID     int64
 	Name           string
 	FirstIsPrimary bool
-	Actor          string
-	OperationID    *int64
+	// Pool makes it a connection pool attachment.
+	Pool        *NewPool
+	Actor       string
+	OperationID *int64
 }
 
 // Attach makes an attachment and a release. A name that is taken, by another
@@ -77,6 +79,10 @@ func Attach(ctx context.Context, tx pgx.Tx, n NewAttachment) (platform.Attachmen
 		return platform.Attachment{}, err
 	}
 	switch {
+	case n.Pool != nil && n.Name == platform.PrimaryAttachment:
+		e := platform.Conflict("DATABASE is the database itself. Choose another name for its connection pool, such as %s.", platform.PoolAttachment)
+		e.Field = "name"
+		return platform.Attachment{}, e
 	case n.Name == "" && n.FirstIsPrimary && !taken[platform.PrimaryAttachment]:
 		n.Name = platform.PrimaryAttachment
 	case n.Name == "":
@@ -94,6 +100,14 @@ func Attach(ctx context.Context, tx pgx.Tx, n NewAttachment) (platform.Attachmen
 	t, err := insertAttachment(ctx, tx, n.AppID, n.DatabaseID, n.Name)
 	if err != nil {
 		return platform.Attachment{}, err
+	}
+	if n.Pool != nil {
+		if err := insertPool(ctx, tx, t.ID, *n.Pool); err != nil {
+			return platform.Attachment{}, err
+		}
+		if t, err = AttachmentByID(ctx, tx, t.ID); err != nil {
+			return platform.Attachment{}, err
+		}
 	}
 	_, err = CreateRelease(ctx, tx, n.AppID, "Attach "+d.Name+" as "+n.Name, n.Actor, n.OperationID)
 	return t, err
@@ -142,7 +156,7 @@ func takenNames(ctx context.Context, tx pgx.Tx, appID int64) (map[string]bool, e
 func insertAttachment(ctx context.Context, tx pgx.Tx, appID, databaseID int64, name string) (platform.Attachment, error) {
 	return one[platform.Attachment](ctx, tx, nil, `with t as (
 			insert into attachments (app_id, database_id, name) values ($1, $2, $3) returning *)
-		select `+attachmentColumns+` from t join apps a on a.id = t.app_id join databases d on d.id = t.database_id,
+		select `+attachmentColumns+` from t join apps a on a.id = t.app_id join databases d on d.id = t.database_id left join pools l on l.attachment_id = t.id,
 			pg_notify('live', 'app:' || $1::bigint) told_app, pg_notify('live', 'database:' || $2::bigint) told_database,
 			pg_notify('live', 'reach:' || $2::bigint) told_reach`, appID, databaseID, name)
 }

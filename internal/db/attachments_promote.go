@@ -27,7 +27,7 @@ type Promoted struct {
 
 // PromoteAttachment moves DATABASE to another database in one release. The
 // database before keeps another name on the app: one that it has, or else a
-// colour made now. Run again, it changes nothing. A follower and a fenced
+// colour made now. A connection pool of the default name moves along. Run again, it changes nothing. A follower and a fenced
 // database are Conflict, and so is an app with a DATABASE_URL of its own.
 func PromoteAttachment(ctx context.Context, tx pgx.Tx, p Promotion) (Promoted, error) {
 	app, err := lockApp(ctx, tx, p.AppID)
@@ -68,6 +68,11 @@ func PromoteAttachment(ctx context.Context, tx pgx.Tx, p Promotion) (Promoted, e
 	if _, err := insertAttachment(ctx, tx, p.AppID, p.DatabaseID, platform.PrimaryAttachment); err != nil {
 		return Promoted{}, err
 	}
+	if had {
+		if err := movePool(ctx, tx, p.AppID, before.DatabaseID, p.DatabaseID); err != nil {
+			return Promoted{}, err
+		}
+	}
 	done.Release, err = CreateRelease(ctx, tx, p.AppID, "Promote "+d.Name+" to DATABASE", p.Actor, p.OperationID)
 	return done, err
 }
@@ -75,7 +80,7 @@ func PromoteAttachment(ctx context.Context, tx pgx.Tx, p Promotion) (Promoted, e
 // keepUnderOtherName finds, or makes, a second name for the app's DATABASE.
 func keepUnderOtherName(ctx context.Context, tx pgx.Tx, primary platform.Attachment) (*platform.Attachment, error) {
 	others, err := many[platform.Attachment](ctx, tx, `select `+attachmentColumns+fromAttachments+
-		`where t.app_id = $1 and t.database_id = $2 and t.id <> $3 order by t.name limit 1`, primary.AppID, primary.DatabaseID, primary.ID)
+		`where t.app_id = $1 and t.database_id = $2 and t.id <> $3 and l.id is null order by t.name limit 1`, primary.AppID, primary.DatabaseID, primary.ID)
 	if err != nil {
 		return nil, err
 	}

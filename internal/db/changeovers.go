@@ -32,6 +32,7 @@ type Changeover struct {
 	TransactionsEnded *int
 	UnloggedTables    *int
 	ReleaseNumber     *int
+	HeldMS            *float64 // from the pause of the pools until their clients went on
 }
 
 // InsertChangeover stores what was asked for.
@@ -55,10 +56,10 @@ func ChangeoverOf(ctx context.Context, q Querier, operationID int64) (Changeover
 	err := q.QueryRow(ctx, `
 		select operation_id, new_follower, confirmed_jobs, saved_formation, maintenance_was_on, shutdown_lsn::text, old_timeline,
 			old_end_lsn::text, fork_lsn::text, new_timeline, refused_at, accepted_at, outage_ms, sessions_ended,
-			transactions_ended, unlogged_tables, release_number
+			transactions_ended, unlogged_tables, release_number, held_ms
 		from changeovers where operation_id = $1`, operationID).Scan(&c.OperationID, &c.NewFollower, &c.ConfirmedJobs, &saved,
 		&c.MaintenanceWasOn, &shutdown, &c.OldTimeline, &oldEnd, &fork, &c.NewTimeline, &c.RefusedAt, &c.AcceptedAt,
-		&c.OutageMS, &c.SessionsEnded, &c.TransactionsEnded, &c.UnloggedTables, &c.ReleaseNumber)
+		&c.OutageMS, &c.SessionsEnded, &c.TransactionsEnded, &c.UnloggedTables, &c.ReleaseNumber, &c.HeldMS)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, platform.NotFound("Operation %d is not a switch.", operationID)
 	}
@@ -124,9 +125,9 @@ func SaveSwitch(ctx context.Context, tx pgx.Tx, c Changeover) error {
 			new_timeline = coalesce($6, new_timeline), refused_at = coalesce($7, refused_at),
 			accepted_at = coalesce($8, accepted_at), outage_ms = coalesce($9, outage_ms),
 			sessions_ended = coalesce($10, sessions_ended), transactions_ended = coalesce($11, transactions_ended),
-			unlogged_tables = coalesce($12, unlogged_tables), release_number = coalesce($13, release_number)
+			unlogged_tables = coalesce($12, unlogged_tables), release_number = coalesce($13, release_number), held_ms = coalesce($14, held_ms)
 		where operation_id = $1`, c.OperationID, lsnText(c.ShutdownLSN), c.OldTimeline, lsnText(c.OldEndLSN), lsnText(c.ForkLSN),
-		c.NewTimeline, c.RefusedAt, c.AcceptedAt, c.OutageMS, c.SessionsEnded, c.TransactionsEnded, c.UnloggedTables, c.ReleaseNumber)
+		c.NewTimeline, c.RefusedAt, c.AcceptedAt, c.OutageMS, c.SessionsEnded, c.TransactionsEnded, c.UnloggedTables, c.ReleaseNumber, c.HeldMS)
 	return err
 }
 

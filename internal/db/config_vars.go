@@ -41,8 +41,9 @@ const appVars = `select a.id as app_id, v.var_name, v.stored, v.attachment, coal
 		select c.name as var_name, c.value_sealed as stored, null as attachment, ` + noSecret + `
 		from config_vars c where c.app_id = a.id
 		union all
-		select t.name || '_URL', null, t.name, ` + secretColumns + `
+		select t.name || '_URL', null, t.name, d.name, d.database_name, d.role_name, d.password_sealed, coalesce(l.port, v.port)
 		from attachments t join databases d on d.id = t.database_id join servers v on v.id = d.server_id
+			left join pools l on l.attachment_id = t.id
 		where t.app_id = a.id and d.state <> 'destroyed') v on true
 	where a.destroyed_at is null and `
 

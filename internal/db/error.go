@@ -40,6 +40,10 @@ func sentenceFor(constraint string) (sentence, bool) {
 		return sentence{platform.KindConflict, "name", "There is already a database %s. Try again; the next one gets another name."}, true
 	case "servers_port_key":
 		return sentence{platform.KindConflict, "port", "Port %s belongs to another server for as long as that one exists. Choose another port."}, true
+	case "pools_port_key":
+		return sentence{platform.KindConflict, "port", "Port %s belongs to another connection pool for as long as that one exists. Choose another port."}, true
+	case "pools_attachment_id_key":
+		return sentence{platform.KindConflict, "", "The attachment has a connection pool already. Reload the page."}, true
 	case "attachments_app_id_name_key":
 		return sentence{platform.KindConflict, "name", "The app already has an attachment %s. Choose another name, or detach that one first."}, true
 	case "billing_periods_open_key":

@@ -44,14 +44,15 @@ func CreateServer(ctx context.Context, q Querier, n NewServer) (platform.Server,
 const portLock = 0x706f727473 // "ports"
 
 // TakenPorts is the ports of every server that is not destroyed, also of
-// fenced and stopped ones. Others who ask wait until tx ends: what is free now
+// fenced and stopped ones, and of every connection pool. Others who ask wait until tx ends: what is free now
 // is still free when the server is made.
 func TakenPorts(ctx context.Context, tx pgx.Tx) (map[int]bool, error) {
 	// A statement of its own, so that the next one sees what the last holder did.
 	if _, err := exec(ctx, tx, `select pg_advisory_xact_lock($1)`, int64(portLock)); err != nil {
 		return nil, err
 	}
-	ports, err := value[[]int](ctx, tx, nil, `select coalesce(array_agg(port), '{}') from servers where destroyed_at is null`)
+	ports, err := value[[]int](ctx, tx, nil, `select coalesce(array_agg(port), '{}') from (
+		select port from servers where destroyed_at is null union all select port from pools where removed_at is null) p`)
 	taken := make(map[int]bool, len(ports))
 	for _, p := range ports {
 		taken[p] = true

@@ -42,7 +42,13 @@ type Attachment struct {
 	DatabaseName string
 	Name         string // DATABASE, HEROKU_POSTGRESQL_AMBER
 	CreatedAt    time.Time
+	// PoolID is the connection pool that it goes through; nil for a direct one.
+	PoolID   *int64
+	PoolPort int // that the pool listens on; 0 for a direct one
 }
+
+// IsPooled is whether the attachment goes through a connection pool.
+func (a Attachment) IsPooled() bool { return a.PoolID != nil }
 
 // ConfigVarName is the config var that the attachment sets.
 func (a Attachment) ConfigVarName() string { return a.Name + "_URL" }
@@ -52,3 +58,7 @@ func (a Attachment) IsPrimary() bool { return a.Name == PrimaryAttachment }
 
 // PrimaryAttachment is the name of the attachment that sets DATABASE_URL.
 const PrimaryAttachment = "DATABASE"
+
+// PoolAttachment is the default name of a connection pool attachment. One of
+// this name moves along when another database becomes DATABASE_URL.
+const PoolAttachment = "DATABASE_CONNECTION_POOL"

@@ -52,6 +52,14 @@ type Plan struct {
 	Burstable    bool
 }
 
+// PoolSize is how many connections to the server one connection pool opens at
+// most: a quarter of what the plan allows, so that several pools and direct
+// connections fit beside each other.
+func (p Plan) PoolSize() int { return max(p.Connections/4, 1) }
+
+// PoolClients is how many clients one connection pool takes at most.
+func (p Plan) PoolClients() int { return p.Connections * 10 }
+
 // HourlyDollars is the price an hour, in dollars.
 func (p Plan) HourlyDollars() float64 { return float64(p.MonthlyCents) / 100 / hoursPerMonth }
 
