@@ -2,9 +2,11 @@ package jobs
 
 import (
 	"context"
+	"time"
 
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
+	"changeover/internal/platform/pool"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -75,6 +77,27 @@ type Engine interface {
 	// Destroy stops s and removes its files. A shared cluster that holds a database
 	// is Conflict; what else would stop, fence or promote one always is.
 	Destroy(ctx context.Context, epoch int64, s engine.Server) error
+
+	// Pooler is the version of the PgBouncer that pools run on, "" without one, and
+	// whether it keeps track of prepared statements.
+	Pooler() (version string, prepared bool)
+	// StartPool makes a pool as it is described: files, a running PgBouncer that
+	// has read them, clients let through.
+	StartPool(ctx context.Context, epoch int64, p engine.Pool) error
+	// RestartPool starts a pool whose PgBouncer died, with the files that it has.
+	RestartPool(ctx context.Context, epoch int64, p engine.Pool) error
+	// PausePool makes a pool's clients wait and returns when none of its
+	// transactions is open; pool.ErrBusy after limit, and they go on then.
+	PausePool(ctx context.Context, epoch int64, p engine.Pool, limit time.Duration) error
+	// RoutePool makes a pool lead to p.ServerPort and lets its clients go on.
+	RoutePool(ctx context.Context, epoch int64, p engine.Pool) error
+	// PoolBackends are the processes, on the server, of a pool's open transactions.
+	PoolBackends(ctx context.Context, p engine.Pool) ([]int32, error)
+	// UsePool is what goes on in a pool now.
+	UsePool(ctx context.Context, p engine.Pool) (pool.Use, error)
+	PoolStatus(p engine.Pool) (engine.PoolStatus, error)
+	// DestroyPool ends a pool and removes its files.
+	DestroyPool(ctx context.Context, epoch int64, id int64) error
 
 	// Status looks at s from outside, without connecting.
 	Status(ctx context.Context, s engine.Server) (engine.Status, error)

@@ -25,12 +25,14 @@ func followerChangeover(deadline time.Duration) []workflow.Step[*changeover] {
 		{Name: "wait_until_caught_up", Title: "Wait until it has caught up", About: "No more than 200 commits behind", Do: (*changeover).waitUntilCaughtUp},
 		{Name: "turn_on_maintenance", Title: "Turn on maintenance mode", About: "The app takes no traffic", Do: (*changeover).turnOnMaintenance, Undo: (*changeover).turnOffMaintenance},
 		{Name: "scale_down", Title: "Scale down", About: "Every process type to 0", Do: (*changeover).scaleDown, Undo: (*changeover).scaleUp},
+		{Name: "wait_for_pools", Title: "Wait for the connection pools", About: "No transaction through one may have been open for more than 200 ms", Do: (*changeover).waitForPools},
 		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Do: (*changeover).prepareSwitch, Undo: (*changeover).openOldLeader},
-		// A pool is paused here, before the fence, and resumed last (safety 2).
-		{Name: "fence_writes", Title: "Fence the old leader", About: "A fast stop; open transactions are rolled back", Downtime: true, Deadline: deadline, Do: (*changeover).fenceWrites, Undo: (*changeover).openOldLeader},
+		{Name: "pause_pools", Title: "Hold the connection pools", About: "Their clients wait; no connection breaks", Downtime: true, Deadline: deadline, Do: (*changeover).pausePools, Undo: (*changeover).releasePools},
+		{Name: "fence_writes", Title: "Fence the old leader", About: "A fast stop; open transactions are rolled back", Downtime: true, Do: (*changeover).fenceWrites, Undo: (*changeover).openOldLeader},
 		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", About: "Replayed past the last record of the old leader", Downtime: true, Do: (*changeover).waitUntilZeroBehind},
 		{Name: "unfollow", Title: "Unfollow", About: "It becomes writable for good", Downtime: true, NoReturn: true, Do: (*changeover).unfollow},
 		{Name: "check_writable", Title: "Check that it is out of recovery", About: "pg_is_in_recovery() is false, and it takes a write", Downtime: true, Do: (*changeover).checkWritable},
+		{Name: "resume_pools", Title: "Lead the connection pools to it", About: "Their clients go on", Downtime: true, Do: (*changeover).resumePools},
 		{Name: "promote", Title: "Promote it to DATABASE_URL", About: "A new release; the old leader keeps a colour name", Downtime: true, Do: (*changeover).promote},
 		{Name: "scale_up", Title: "Scale up", About: "Every process type as before", AppDown: true, Do: (*changeover).scaleUp},
 		{Name: "turn_off_maintenance", Title: "Turn off maintenance mode", About: "Unless it was on before", AppDown: true, Do: (*changeover).turnOffMaintenance},
@@ -68,7 +70,7 @@ func (j *Jobs) newChangeover(ctx context.Context, a *workflow.Attempt) (*changeo
 	}
 	maker := &followerMaker{databaseMaker: &databaseMaker{a, j, it}, leader: old}
 	c := &changeover{&switcher{followerMaker: maker, old: old, facts: facts}, app}
-	c.takeOver, c.accepts = c.swapRoles, "promote"
+	c.takeOver, c.movingPools, c.accepts = c.swapRoles, c.poolsOfApp, "promote"
 	return c, nil
 }
 
@@ -178,6 +180,9 @@ func describeFormation(formation []platform.Process) string {
 }
 
 func (c *changeover) startOldLeader(ctx context.Context) error {
+	if err := c.setRight(ctx); err != nil {
+		return err
+	}
 	if err := c.j.Engine.Start(ctx, c.Epoch, c.old.Server); err != nil {
 		return err
 	}

@@ -213,6 +213,7 @@ func (j *Jobs) work(ctx context.Context) error {
 	j.startedAt = time.Now()
 	j.running.Go(func() { j.every(ctx, "reconcile", j.reconcile) })
 	j.running.Go(func() { j.every(ctx, "keep servers running", j.keepRunning) })
+	j.running.Go(func() { j.every(ctx, "keep connection pools running", j.keepPools) })
 	if j.Elect {
 		j.running.Go(func() {
 			NewMonitor(MonitorConfig{Pool: j.Pool, Engine: j.Engine, Log: j.Log, Catalogue: j.Catalogue}).Run(ctx)

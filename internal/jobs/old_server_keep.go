@@ -19,6 +19,9 @@ const keepOldServer = 24 * time.Hour
 // cleanly and the new timeline begins at the very end of its WAL, so it needs no
 // rewind. It is kept for a day, so that one can switch back losing nothing.
 func (u *upgrader) startOldServer(ctx context.Context) error {
+	if err := u.setRight(ctx); err != nil {
+		return err
+	}
 	if kept, err := u.oldServerFollows(ctx); err != nil || !kept {
 		return err
 	}

@@ -28,6 +28,8 @@ type switcher struct {
 	// takeOver puts the candidate in the old leader's place in the control
 	// database, in the transaction given, and returns the release of the app.
 	takeOver func(context.Context, pgx.Tx) (release int, err error)
+	// movingPools are the connection pools that go with the switch.
+	movingPools func(context.Context) ([]db.Pool, error)
 	// accepts is the name of the step that does so: it sees the first write accepted.
 	accepts string
 
@@ -36,6 +38,8 @@ type switcher struct {
 	proof      engine.Proof // pg_controldata's word on the old leader, under way since the stop
 	probe      *postgres.Probe
 	seen       postgres.Outage // what the probe saw, once it has stopped
+	held       []engine.Pool   // whose clients wait; nil where this attempt holds none
+	heldSince  time.Time       // the pools' clients wait since then; zero in an attempt that began later
 }
 
 func (c *switcher) close() {

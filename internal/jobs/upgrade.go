@@ -33,12 +33,14 @@ func upgrade(deadline time.Duration) []workflow.Step[*upgrader] {
 func serverSwitch(deadline time.Duration) []workflow.Step[*upgrader] {
 	return []workflow.Step[*upgrader]{
 		{Name: "check_again", Title: "Check again", About: "Long transactions are waited for, at most ten minutes", Do: (*upgrader).checkAgain, Undo: (*upgrader).giveFollowersBack},
+		{Name: "wait_for_pools", Title: "Wait for the connection pools", About: "No transaction through one may have been open for more than 200 ms", Do: (*upgrader).waitForPools},
 		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Do: (*upgrader).prepareSwitch, Undo: (*upgrader).openOldLeader},
-		// A pool is paused here, before the fence, and resumed last (safety 2).
-		{Name: "fence_writes", Title: "Fence the old server", About: "A fast stop; open transactions are rolled back", Downtime: true, Deadline: deadline, Do: (*upgrader).fenceWrites, Undo: (*upgrader).openOldLeader},
+		{Name: "pause_pools", Title: "Hold the connection pools", About: "Their clients wait; no connection breaks", Downtime: true, Deadline: deadline, Do: (*upgrader).pausePools, Undo: (*upgrader).releasePools},
+		{Name: "fence_writes", Title: "Fence the old server", About: "A fast stop; open transactions are rolled back", Downtime: true, Do: (*upgrader).fenceWrites, Undo: (*upgrader).openOldLeader},
 		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", About: "Replayed past the last record of the old server", Downtime: true, Do: (*upgrader).waitUntilZeroBehind},
 		{Name: "promote_replacement", Title: "Promote the replacement", About: "It becomes writable for good", Downtime: true, NoReturn: true, Do: (*upgrader).unfollow},
 		{Name: "check_writable", Title: "Check that it is out of recovery", About: "pg_is_in_recovery() is false, and it takes a write", Downtime: true, Do: (*upgrader).checkWritable},
+		{Name: "resume_pools", Title: "Lead the connection pools to it", About: "Their clients go on", Downtime: true, Do: (*upgrader).resumePools},
 		{Name: "point_config_vars", Title: "Point the config vars to it", About: "A new release; the database keeps its name", Downtime: true, Do: (*upgrader).promote},
 		{Name: "prove", Title: "Prove that nothing is missing", About: "The new timeline begins where the old one ends, to the byte", Do: (*upgrader).prove},
 		{Name: "repoint_followers", Title: "Re-point the followers", About: "One that cannot come along is made anew", Do: (*upgrader).repointFollowers},
@@ -81,7 +83,7 @@ func (j *Jobs) newUpgrader(ctx context.Context, a *workflow.Attempt) (*upgrader,
 		return nil, err
 	}
 	u := &upgrader{switcher: &switcher{followerMaker: maker, old: old, facts: facts}, maintenance: m}
-	u.takeOver, u.accepts = u.putInPlace, "point_config_vars"
+	u.takeOver, u.movingPools, u.accepts = u.putInPlace, u.poolsOfDatabase, "point_config_vars"
 	moves, err := db.FollowerMoves(ctx, j.Pool, a.Operation.ID)
 	if err != nil {
 		return nil, err

@@ -61,3 +61,17 @@ func scanBackend(row pgx.CollectableRow) (platform.Backend, error) {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// OpenFor is how many of the transactions of those processes have been open for
+// longer than limit, and how long the oldest one has.
+func OpenFor(ctx context.Context, q Querier, pids []int32, limit time.Duration) (long int, oldest time.Duration, err error) {
+	var age float64
+	err = q.QueryRow(ctx, `
+		select count(*), coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8
+		from pg_stat_activity where pid = any($1) and xact_start < clock_timestamp() - make_interval(secs => $2)`,
+		pids, limit.Seconds()).Scan(&long, &age)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the transactions of the connection pool: %w", err)
+	}
+	return long, seconds(age), nil
+}

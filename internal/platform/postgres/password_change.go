@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -21,4 +22,16 @@ func ChangePassword(ctx context.Context, conn *pgx.Conn, role, verifier string) 
 	}
 	_, err = conn.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity where usename = $1`, role)
 	return err
+}
+
+// Verifier is a role's SCRAM verifier, as the server has it.
+func Verifier(ctx context.Context, conn *pgx.Conn, role string) (string, error) {
+	var verifier *string
+	if err := conn.QueryRow(ctx, `select rolpassword from pg_authid where rolname = $1`, role).Scan(&verifier); err != nil {
+		return "", fmt.Errorf("read the verifier of the app's role: %w", err)
+	}
+	if verifier == nil || !strings.HasPrefix(*verifier, "SCRAM-SHA-256$") {
+		return "", fmt.Errorf("the app's role has no SCRAM verifier")
+	}
+	return *verifier, nil
 }

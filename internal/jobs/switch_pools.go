@@ -1,0 +1,249 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/jobs/workflow"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+	"changeover/internal/platform/pool"
+	"changeover/internal/platform/postgres"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Safety 2 on pausing: it is an outage for everybody, also while it is pending.
+const (
+	// pooledTransactionLimit is how long a transaction through a pool may have
+	// been open for the pause to be sent.
+	pooledTransactionLimit = 200 * time.Millisecond
+	// pauseLimit is how long the pause may be pending.
+	pauseLimit = 500 * time.Millisecond
+	// pausePatience is the time between two tries, in which clients go on.
+	pausePatience = time.Second
+)
+
+// pools are those that lead to the old leader and go with the switch. Inside the
+// outage the control database is not asked again: what is held is what goes on.
+func (c *switcher) pools(ctx context.Context) ([]engine.Pool, error) {
+	if c.held != nil {
+		return c.held, nil
+	}
+	return c.readPools(ctx)
+}
+
+func (c *switcher) readPools(ctx context.Context) ([]engine.Pool, error) {
+	list, err := c.movingPools(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pools := make([]engine.Pool, len(list))
+	for i, p := range list {
+		if pools[i], err = c.j.enginePool(p); err != nil {
+			return nil, err
+		}
+	}
+	return pools, nil
+}
+
+// waitForPools waits until no transaction through a pool has been open for long.
+// Nobody is held up meanwhile.
+func (c *switcher) waitForPools(ctx context.Context) error {
+	pools, err := c.readPools(ctx)
+	if err != nil {
+		return err
+	}
+	if len(pools) == 0 {
+		c.Detail("No connection pool leads to it")
+		return nil
+	}
+	if err := c.mustBeShort(ctx, pools); err != nil {
+		return err
+	}
+	c.Detail("%s, no transaction open for more than %d ms", counted(len(pools), "connection pool"), pooledTransactionLimit.Milliseconds())
+	return nil
+}
+
+// mustBeShort is a Wait while a transaction through one of the pools has been
+// open for longer than the limit.
+func (c *switcher) mustBeShort(ctx context.Context, pools []engine.Pool) error {
+	var pids []int32
+	for _, p := range pools {
+		open, err := c.j.Engine.PoolBackends(ctx, p)
+		if err != nil {
+			c.Log.Warn("a connection pool cannot be asked for its transactions", "pool", p.ID, "error", err)
+			continue // its clients are broken, or it is being started again
+		}
+		pids = append(pids, open...)
+	}
+	if len(pids) == 0 {
+		return nil
+	}
+	long, oldest := 0, time.Duration(0)
+	err := c.j.withConn(ctx, c.old, func(conn *pgx.Conn) (err error) {
+		long, oldest, err = postgres.OpenFor(ctx, conn, pids, pooledTransactionLimit)
+		return err
+	})
+	if err != nil || long == 0 {
+		return err
+	}
+	return workflow.Wait(pausePatience/2, "It waits for %s through the connection pool to end; the oldest has been open for %.1f s. End it on the database's page, or cancel this",
+		counted(long, "transaction"), oldest.Seconds())
+}
+
+// pausePools makes the clients of all pools wait, in one moment. Where that
+// takes too long they go on, and it is tried again.
+func (c *switcher) pausePools(ctx context.Context) error {
+	pools, err := c.pools(ctx)
+	if err != nil {
+		return err
+	}
+	if len(pools) == 0 {
+		c.Detail("No connection pool leads to it")
+		return nil
+	}
+	if err := c.mustBeShort(ctx, pools); err != nil {
+		return err
+	}
+	c.held = pools
+	asked := time.Now()
+	errs := c.onEach(pools, func(p engine.Pool) error {
+		err := c.j.Engine.PausePool(ctx, c.Epoch, p, pauseLimit)
+		if err != nil && !isStale(err) && !errors.Is(err, pool.ErrBusy) && ctx.Err() == nil {
+			// A PgBouncer that does not answer has no clients to hold. It must not
+			// keep the others from the switch.
+			c.Log.Warn("a connection pool is not paused", "pool", p.ID, "error", err)
+			return nil
+		}
+		return err
+	})
+	if errs == nil {
+		c.heldSince = asked
+		c.Detail("%s held after %.0f ms", counted(len(pools), "connection pool"), float64(time.Since(asked).Microseconds())/1000)
+		return nil
+	}
+	if isStale(errs) {
+		return errs
+	}
+	if err := c.releasePools(context.WithoutCancel(ctx)); err != nil {
+		return errors.Join(errs, err)
+	}
+	if errors.Is(errs, pool.ErrBusy) {
+		return workflow.Wait(pausePatience, "A transaction through the connection pool did not end within %d ms; its clients went on, and it is tried again", pauseLimit.Milliseconds())
+	}
+	return errs
+}
+
+// releasePools lets the clients go on with the old leader.
+func (c *switcher) releasePools(ctx context.Context) error {
+	pools, err := c.pools(ctx)
+	if err != nil {
+		return err
+	}
+	c.held, c.heldSince = nil, time.Time{}
+	return c.routeAll(ctx, pools, c.old)
+}
+
+// resumePools lets the clients go on with the new leader. A pool that cannot be
+// reached must not hold up the app's other connections: it is set right before
+// the old leader is started.
+func (c *switcher) resumePools(ctx context.Context) error {
+	pools, err := c.pools(ctx)
+	if err != nil {
+		return err
+	}
+	if len(pools) == 0 {
+		c.Detail("No connection pool leads to it")
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := c.routeAll(bounded, pools, c.it); err != nil {
+		if isStale(err) {
+			return err
+		}
+		c.Log.Error("a connection pool does not lead to the new leader yet", "error", err)
+		c.Detail("A connection pool does not answer; it is set right soon")
+		return nil
+	}
+	since := c.heldSince
+	if began := c.StartedAt("pause_pools"); since.IsZero() && began != nil {
+		since = *began // held by an attempt before this one
+	}
+	c.facts.HeldMS = milliseconds(time.Since(since))
+	c.Detail("%s", c.describeHeld(len(pools)))
+	return nil
+}
+
+func (c *switcher) describeHeld(pools int) string {
+	return fmt.Sprintf("%s led to %s, held for %.0f ms in all", counted(pools, "connection pool"), c.it.name(), *c.facts.HeldMS)
+}
+
+// setRight makes all pools lead to the new leader, those too that were attached
+// since or could not be reached: none may lead to the old one once that answers
+// again (safety 2).
+func (c *switcher) setRight(ctx context.Context) error {
+	pools, err := c.readPools(ctx)
+	if err != nil {
+		return err
+	}
+	return c.routeAll(ctx, pools, c.it)
+}
+
+// routeAll makes pools lead to a place, also those whose PgBouncer died.
+
+func (c *switcher) routeAll(ctx context.Context, pools []engine.Pool, to place) error {
+	return c.onEach(pools, func(p engine.Pool) error {
+		p.ServerPort = to.Server.Port
+		err := c.j.Engine.RoutePool(ctx, c.Epoch, p)
+		if err == nil || isStale(err) || ctx.Err() != nil {
+			return err
+		}
+		return c.j.Engine.StartPool(ctx, c.Epoch, p)
+	})
+}
+
+// onEach runs fn on all pools at once: the pause of one is an outage while the
+// others are still asked.
+func (c *switcher) onEach(pools []engine.Pool, fn func(engine.Pool) error) error {
+	errs := make([]error, len(pools))
+	var all sync.WaitGroup
+	for i, p := range pools {
+		all.Go(func() { errs[i] = fn(p) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// poolsOfDatabase are all pools of the database: an upgrade keeps it, so that
+// every one of them goes with it.
+func (c *switcher) poolsOfDatabase(ctx context.Context) ([]db.Pool, error) {
+	return db.PoolsOf(ctx, c.j.Pool, c.old.Database.ID)
+}
+
+// poolsOfApp is the app's pool of the default name, which goes where DATABASE
+// goes; others stay with the old leader (specification 3b).
+func (c *changeover) poolsOfApp(ctx context.Context) ([]db.Pool, error) {
+	primary, ok, err := db.PrimaryAttachment(ctx, c.j.Pool, c.app.ID)
+	if err != nil || !ok || primary.DatabaseID != c.old.Database.ID && primary.DatabaseID != c.it.Database.ID {
+		return nil, err // DATABASE does not move, so its pool does not either
+	}
+	var moving []db.Pool
+	for _, id := range []int64{c.old.Database.ID, c.it.Database.ID} {
+		list, err := db.PoolsOf(ctx, c.j.Pool, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range list {
+			if *p.AppID == c.app.ID && p.Name == platform.PoolAttachment {
+				moving = append(moving, p)
+			}
+		}
+	}
+	return moving, nil
+}
