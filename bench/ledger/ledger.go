@@ -56,6 +56,10 @@ type Options struct {
 	// 0 turns it off: a server that is stopped as it should be keeps those
 	// commits, too.
 	AllSynchronous bool
+	// Pooled is for writers behind a pool that gives each transaction another
+	// session: nothing is prepared by name, and writer 0 turns synchronous_commit
+	// off in each of its transactions.
+	Pooled bool
 }
 
 func (o Options) withDefaults() Options {

@@ -22,6 +22,8 @@ type Report struct {
 	// has their messages, without repetition.
 	Failed int
 	Errors []string
+	// Refusals has the messages of the other attempts, without repetition.
+	Refusals []string
 
 	// LongestGap is the longest time between two neighbouring acknowledged
 	// commits of one writer, LongestGapWriter, beginning at LongestGapAt.
@@ -98,6 +100,11 @@ func (me *writer) snapshot(lo, hi time.Duration) ([]ack, []attempt) {
 
 func (r *Report) add(started time.Time, attempts []attempt) {
 	for _, a := range attempts {
+		if a.outcome != failed && a.err != nil {
+			if message := a.err.Error(); !slices.Contains(r.Refusals, message) {
+				r.Refusals = append(r.Refusals, message)
+			}
+		}
 		switch a.outcome {
 		case refused:
 			r.Refused++

@@ -113,7 +113,7 @@ func (w *Writers) open(ctx context.Context, me *writer, now time.Duration) (*pgx
 	if err != nil {
 		return nil, err
 	}
-	if me.id == 0 && !w.options.AllSynchronous {
+	if me.id == 0 && !w.options.AllSynchronous && !w.options.Pooled {
 		_, err = conn.Exec(ctx, "set synchronous_commit = off")
 	}
 	if err == nil && me.first == 0 {
@@ -146,7 +146,11 @@ func (me *writer) prepare(ctx context.Context, conn *pgx.Conn) error {
 func (w *Writers) write(ctx context.Context, conn *pgx.Conn, id int, n int64) (outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.options.AnswerTimeout)
 	defer cancel()
-	if _, err := conn.Exec(ctx, "begin"); err != nil {
+	begin := "begin"
+	if id == 0 && w.options.Pooled && !w.options.AllSynchronous {
+		begin = "begin; set local synchronous_commit = off"
+	}
+	if _, err := conn.PgConn().Exec(ctx, begin).ReadAll(); err != nil {
 		return judge(err, refused), err
 	}
 	if _, err := conn.Exec(ctx, "insert into ledger values ($1, $2)", id, n); err != nil {

@@ -81,6 +81,8 @@ type Engine interface {
 	// Pooler is the version of the PgBouncer that pools run on, "" without one, and
 	// whether it keeps track of prepared statements.
 	Pooler() (version string, prepared bool)
+	// LetPoolsIn lets the pools of a server in, where its files are from before there were any.
+	LetPoolsIn(ctx context.Context, s engine.Server, database, role string) error
 	// StartPool makes a pool as it is described: files, a running PgBouncer that
 	// has read them, clients let through.
 	StartPool(ctx context.Context, epoch int64, p engine.Pool) error

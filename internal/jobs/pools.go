@@ -90,6 +90,9 @@ func (j *Jobs) poolVerifier(ctx context.Context, databaseID int64) (verifier str
 	if err := j.PoolRefusal(it.Database); err != nil {
 		return "", err
 	}
+	if err := j.Engine.LetPoolsIn(ctx, it.Server, it.Database.DatabaseName, it.Database.RoleName); err != nil {
+		return "", err
+	}
 	err = j.withConn(ctx, it, func(conn *pgx.Conn) error {
 		verifier, err = postgres.Verifier(ctx, conn, it.Database.RoleName)
 		return err

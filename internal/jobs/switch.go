@@ -94,6 +94,9 @@ func (c *switcher) makeReady(ctx context.Context) error {
 	if _, err := postgres.PrepareCandidate(ctx, c.leaderConn, candidate, postgres.Preparation{Slots: c.slots}); err != nil {
 		return c.lost(err)
 	}
+	if err := c.j.Engine.LetPoolsIn(ctx, c.it.Server, c.it.Database.DatabaseName, c.it.Database.RoleName); err != nil {
+		return err
+	}
 	if err := c.j.Engine.PrepareStop(ctx, c.old.Server); err != nil {
 		return err
 	}

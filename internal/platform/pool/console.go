@@ -103,18 +103,32 @@ func (c *Console) Resume(ctx context.Context) error {
 // Reload makes PgBouncer read its files again; they count when it returns.
 func (c *Console) Reload(ctx context.Context) error { return c.exec(ctx, "RELOAD") }
 
+// Reconnect has every connection to the server replaced: those in a transaction
+// when it ends.
+func (c *Console) Reconnect(ctx context.Context) error { return c.exec(ctx, "RECONNECT "+c.database) }
+
+// Set changes one setting at once, without the files.
+func (c *Console) Set(ctx context.Context, name, value string) error {
+	return c.exec(ctx, fmt.Sprintf("SET %s = '%s'", name, value))
+}
+
 // Paused is whether clients are made to wait.
 func (c *Console) Paused(ctx context.Context) (bool, error) {
+	row, err := c.databaseRow(ctx)
+	return row["paused"] == "1", err
+}
+
+func (c *Console) databaseRow(ctx context.Context) (map[string]string, error) {
 	rows, err := c.show(ctx, "SHOW DATABASES")
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, r := range rows {
 		if r["name"] == c.database {
-			return r["paused"] == "1", nil
+			return r, nil
 		}
 	}
-	return false, fmt.Errorf("the connection pool has no database %s", c.database)
+	return nil, fmt.Errorf("the connection pool has no database %s", c.database)
 }
 
 // Use is what goes on in a pool at one moment.
@@ -125,6 +139,7 @@ type Use struct {
 	ServersIdle    int           // the others
 	LongestWait    time.Duration // of the client that waits longest now
 	Paused         bool
+	Size           int // connections to the server at most
 }
 
 // Read is what goes on now.
@@ -145,7 +160,8 @@ func (c *Console) Read(ctx context.Context) (Use, error) {
 		wait := time.Duration(number(r["maxwait"]))*time.Second + time.Duration(number(r["maxwait_us"]))*time.Microsecond
 		u.LongestWait = max(u.LongestWait, wait)
 	}
-	u.Paused, err = c.Paused(ctx)
+	row, err := c.databaseRow(ctx)
+	u.Paused, u.Size = row["paused"] == "1", number(row["pool_size"])
 	return u, err
 }
 

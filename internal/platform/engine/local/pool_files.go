@@ -1,7 +1,6 @@
 package local
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,67 +55,81 @@ func (e *Engine) Pooler() (version string, prepared bool) {
 }
 
 func (e *Engine) poolSettings(p engine.Pool) pool.Settings {
-	return pool.Settings{Host: e.config.DatabaseHost, Port: p.Port, Sockets: e.sockets, Dir: e.poolCluster(p.ID).dir,
-		ServerHost: e.loopback(), ServerPort: p.ServerPort, DatabaseName: p.DatabaseName, RoleName: p.RoleName,
-		Size: p.Size, Clients: p.Clients, Prepared: e.pooler != nil && e.pooler.prepared}
+	return pool.Settings{Host: e.config.DatabaseHost, Port: p.Port, Sockets: e.sockets, Dir: e.poolCluster(p.ID).dir, Route: e.poolRoute(p.ID),
+		DatabaseName: p.DatabaseName, RoleName: p.RoleName, Size: p.Size, Clients: p.Clients, Prepared: e.pooler != nil && e.pooler.prepared}
 }
 
-// loopback is how a program on this machine reaches the servers.
-func (e *Engine) loopback() string {
-	switch e.config.DatabaseHost {
-	case "0.0.0.0", "::", "*":
-		return "127.0.0.1"
-	}
-	return e.config.DatabaseHost
+// poolRoute is the directory of the link to a pool's server, beside the servers'
+// own sockets, where names are short enough for a socket's address.
+func (e *Engine) poolRoute(id int64) string {
+	return filepath.Join(e.sockets, "p"+strconv.FormatInt(id, 10))
 }
 
-var routePort = regexp.MustCompile(`(?m)^\w+ = host=\S+ port=(\d+) `)
-
-func routeOf(path string) int {
-	text, err := os.ReadFile(path)
+// routeOf is the port of the server that a pool leads to; 0 where it leads nowhere.
+func (e *Engine) routeOf(id int64) int {
+	target, err := os.Readlink(filepath.Join(e.poolRoute(id), pool.RouteSocket))
 	if err != nil {
 		return 0
 	}
-	m := routePort.FindSubmatch(text)
-	if m == nil {
+	port, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(target), serverSocket))
+	if err != nil {
 		return 0
 	}
-	port, _ := strconv.Atoi(string(m[1])) // digits by the pattern
 	return port
 }
 
-// writePool writes a pool's files and says whether any of them changed.
-func (e *Engine) writePool(c cluster, p engine.Pool) (changed bool, err error) {
-	settings := e.poolSettings(p)
-	authority, err := e.CertificateAuthority()
-	if err != nil {
+// serverSocket is the name of a server's socket without its port.
+const serverSocket = ".s.PGSQL."
+
+// writeRoute makes a pool lead to a server, in one rename. It is what an outage
+// waits for, so nothing is synced: whoever starts the pool after a crash of the
+// machine writes it first.
+func (e *Engine) writeRoute(p engine.Pool) (changed bool, err error) {
+	if e.routeOf(p.ID) == p.ServerPort {
+		return false, nil
+	}
+	dir := e.poolRoute(p.ID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return false, err
 	}
-	for _, file := range []struct{ name, text string }{
-		{pool.AuthorityFile, string(authority)}, {pool.AccessFile, settings.Access()},
-		{pool.UsersFile, settings.Users(p.Verifier)}, {pool.SettingsFile, settings.Text()},
+	if err := e.owner.take(dir); err != nil {
+		return false, err
+	}
+	link := filepath.Join(dir, pool.RouteSocket)
+	if err := removeFile(link + ".new"); err != nil {
+		return false, err
+	}
+	if err := os.Symlink(filepath.Join("..", serverSocket+strconv.Itoa(p.ServerPort)), link+".new"); err != nil {
+		return false, err
+	}
+	return true, os.Rename(link+".new", link)
+}
+
+// writePool writes a pool's files. resized is true where only what follows from
+// the plan is different, which a running PgBouncer can be told; changed where it
+// has to read its files again.
+func (e *Engine) writePool(c cluster, p engine.Pool) (changed, resized bool, err error) {
+	settings := e.poolSettings(p)
+	for _, file := range []struct {
+		name, text string
+		different  *bool
+	}{
+		{pool.AccessFile, settings.Access(), &changed}, {pool.UsersFile, settings.Users(p.Verifier), &changed},
+		{pool.SettingsFile, settings.Text(), &changed}, {pool.SizesFile, settings.SizesText(), &resized},
 	} {
 		path := filepath.Join(c.dir, file.name)
 		if old, err := os.ReadFile(path); err == nil && string(old) == file.text {
 			continue
 		}
-		changed = true
-		if err := e.writeUnsynced(path, file.text); err != nil {
-			return false, err
+		*file.different = true
+		if err := e.writeFile(path, []byte(file.text), 0o600); err != nil {
+			return changed, resized, err
 		}
 	}
-	return changed, e.writeCertificate(c)
-}
-
-// writeUnsynced replaces path whole, for readers and for a process that is
-// killed, but not durably.
-func (e *Engine) writeUnsynced(path, text string) error {
-	temp := path + ".new"
-	if err := os.WriteFile(temp, []byte(text), 0o600); err != nil {
-		return err
+	before, _ := os.ReadFile(c.path(pool.CertificateFile)) // none is another one, too
+	if err := e.writeCertificate(c); err != nil {
+		return changed, resized, err
 	}
-	if err := errors.Join(os.Chmod(temp, 0o600), e.owner.take(temp)); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
+	after, err := os.ReadFile(c.path(pool.CertificateFile))
+	return changed || string(before) != string(after), resized, err
 }

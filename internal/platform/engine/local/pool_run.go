@@ -43,7 +43,11 @@ func (e *Engine) StartPool(ctx context.Context, epoch int64, p engine.Pool) erro
 	}
 	// The process writes nothing there, but must be able to stand in it.
 	return e.act(ctx, epoch, c, func() error {
-		changed, err := e.writePool(c, p)
+		changed, resized, err := e.writePool(c, p)
+		if err != nil {
+			return err
+		}
+		moved, err := e.writeRoute(p)
 		if err != nil {
 			return err
 		}
@@ -51,7 +55,29 @@ func (e *Engine) StartPool(ctx context.Context, epoch int64, p engine.Pool) erro
 		if err != nil || spawned {
 			return err
 		}
-		return e.goOn(ctx, p, changed)
+		return e.withConsole(ctx, p, func(console *pool.Console) error {
+			if changed {
+				if err := console.Reload(ctx); err != nil {
+					return err
+				}
+			}
+			if resized {
+				for _, size := range e.poolSettings(p).Sizes() {
+					if err := console.Set(ctx, size[0], size[1]); err != nil {
+						return err
+					}
+				}
+			}
+			if moved {
+				if err := console.Reconnect(ctx); err != nil {
+					return err
+				}
+			}
+			if paused, err := console.Paused(ctx); err != nil || !paused {
+				return err
+			}
+			return console.Resume(ctx)
+		})
 	})
 }
 
@@ -101,7 +127,7 @@ func (e *Engine) DestroyPool(ctx context.Context, epoch int64, id int64) error {
 		if err := e.stopPool(ctx, c, 0); err != nil {
 			return err
 		}
-		return os.RemoveAll(c.dir)
+		return errors.Join(os.RemoveAll(e.poolRoute(id)), os.RemoveAll(c.dir))
 	})
 	if platform.KindOf(err) == platform.KindNotFound {
 		return nil

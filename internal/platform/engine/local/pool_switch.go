@@ -2,24 +2,11 @@ package local
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"changeover/internal/platform/engine"
 	"changeover/internal/platform/pool"
 )
-
-// goOn lets a pool's waiting clients go on, after it has read files that changed.
-func (e *Engine) goOn(ctx context.Context, p engine.Pool, changed bool) error {
-	return e.withConsole(ctx, p, func(console *pool.Console) error {
-		if changed {
-			if err := console.Reload(ctx); err != nil {
-				return err
-			}
-		}
-		return console.Resume(ctx)
-	})
-}
 
 // PausePool makes the clients of a pool wait, and returns when none of its
 // transactions is open any more; pool.ErrBusy after limit, with the pool as before.
@@ -29,17 +16,21 @@ func (e *Engine) PausePool(ctx context.Context, epoch int64, p engine.Pool, limi
 	})
 }
 
-// RoutePool makes a pool lead to p's server and lets its waiting clients go on. It
-// is what an outage waits for, so nothing is synced: whoever starts the pool
-// after a crash of the machine writes its files first.
+// RoutePool makes a pool lead to p's server and lets its waiting clients go on.
 func (e *Engine) RoutePool(ctx context.Context, epoch int64, p engine.Pool) error {
-	c := e.poolCluster(p.ID)
-	return e.act(ctx, epoch, c, func() error {
-		changed, err := e.writePool(c, p)
+	return e.act(ctx, epoch, e.poolCluster(p.ID), func() error {
+		changed, err := e.writeRoute(p)
 		if err != nil {
 			return err
 		}
-		return e.goOn(ctx, p, changed)
+		return e.withConsole(ctx, p, func(console *pool.Console) error {
+			if changed {
+				if err := console.Reconnect(ctx); err != nil {
+					return err
+				}
+			}
+			return console.Resume(ctx)
+		})
 	})
 }
 
@@ -69,7 +60,7 @@ func (e *Engine) PoolStatus(p engine.Pool) (engine.PoolStatus, error) {
 	if err != nil {
 		return engine.PoolStatus{}, err
 	}
-	return engine.PoolStatus{Running: len(running) > 0, ServerPort: routeOf(filepath.Join(c.dir, pool.SettingsFile))}, nil
+	return engine.PoolStatus{Running: len(running) > 0, ServerPort: e.routeOf(p.ID)}, nil
 }
 
 func (e *Engine) withConsole(ctx context.Context, p engine.Pool, fn func(*pool.Console) error) error {

@@ -86,7 +86,7 @@ func TestPool(t *testing.T) {
 
 	t.Run("no password and nothing readable by others in its files", func(t *testing.T) {
 		files, err := filepath.Glob(filepath.Join(p.Home, "pools", "*", "*"))
-		if err != nil || len(files) < 6 {
+		if err != nil || len(files) < 7 {
 			t.Fatalf("%v %v", files, err)
 		}
 		for _, file := range files {
@@ -187,6 +187,19 @@ func TestPool(t *testing.T) {
 		if err := conn.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&recovering); err != nil || recovering {
 			t.Errorf("in recovery: %v, %v; want the leader", recovering, err)
 		}
+	})
+
+	t.Run("another plan's sizes count at once", func(t *testing.T) {
+		larger := pl
+		larger.Size, larger.Clients = 7, 70
+		if err := p.StartPool(ctx, platformtest.Epoch+5, larger); err != nil {
+			t.Fatal(err)
+		}
+		use, err := p.UsePool(ctx, larger)
+		if err != nil || use.Size != 7 {
+			t.Errorf("%+v, %v; want 7 connections to the server", use, err)
+		}
+		exec(t, conn, "select 1") // and nobody lost a connection
 	})
 
 	t.Run("killed, it is started again", func(t *testing.T) {

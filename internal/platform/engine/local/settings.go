@@ -173,10 +173,17 @@ func (c cluster) arguments(extra ...string) []string {
 	return append(args, extra...)
 }
 
-// fileHBA lets the app's role into its own database over TLS, us into
-// everything over the private socket, and nobody else anywhere.
+// fileHBA lets the app's role into its own database over TLS, and from its
+// connection pools over the private socket, us into everything over that, and
+// nobody else anywhere.
 func fileHBA(c engine.Credentials) string {
-	return fileSharedHBA() + hbaPair(c.DatabaseName, c.RoleName)
+	return fileSharedHBA() + hbaPool(c.DatabaseName, c.RoleName) + hbaPair(c.DatabaseName, c.RoleName)
+}
+
+// hbaPool lets one role into one database over the private socket, which only
+// our own processes can reach: its connection pools do.
+func hbaPool(database, role string) string {
+	return fmt.Sprintf("local %s %s scram-sha-256\n", quoteHBA(database), quoteHBA(role))
 }
 
 // fileSharedHBA lets only us in.

@@ -79,6 +79,20 @@ func (e *Engine) letIn(ctx context.Context, c cluster, database, role string) er
 	})
 }
 
+// LetPoolsIn lets the connection pools of a server in over the private socket. A
+// server that was made before there were pools does not do so yet.
+func (e *Engine) LetPoolsIn(ctx context.Context, s engine.Server, database, role string) error {
+	c, err := e.ownCluster(s)
+	if err != nil {
+		return err
+	}
+	line := hbaPool(database, role)
+	if text, err := os.ReadFile(c.path("pg_hba.conf")); err == nil && strings.Contains(string(text), "\n"+line) {
+		return nil
+	}
+	return e.changeHBA(ctx, c, func(lines []string) []string { return append(lines, line) })
+}
+
 // keepOut removes every pair of the database.
 func (e *Engine) keepOut(ctx context.Context, c cluster, database string) error {
 	return e.changeHBA(ctx, c, func(lines []string) []string {

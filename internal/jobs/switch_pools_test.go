@@ -1,0 +1,309 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"changeover/bench/ledger"
+	"changeover/internal/db"
+	"changeover/internal/jobs"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// pooled gives the house's app a connection pool and writers behind it.
+type pooled struct {
+	h          *house
+	attachment platform.Attachment
+	url        string
+	writers    *ledger.Writers
+}
+
+func (h *house) pooled(leader platform.Database, writers int) *pooled {
+	h.t.Helper()
+	if version, _ := h.engine.Pooler(); version == "" {
+		h.t.Skip("PgBouncer is not installed, so no pool can be tried")
+	}
+	made, err := h.jobs.AttachPool(h.t.Context(), actor, h.app.ID, leader.ID, "")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	p := &pooled{h: h, attachment: made}
+	p.url = p.configVar()
+	if err := ledger.Setup(h.t.Context(), p.url); err != nil {
+		h.t.Fatal(err)
+	}
+	p.writers = ledger.Start(context.WithoutCancel(h.t.Context()), ledger.Fixed(p.url), writers, ledger.Options{Pace: 2 * time.Millisecond, Pooled: true})
+	p.mustWrite("before")
+	return p
+}
+
+// configVar is the pool's URL as the app sees it now.
+func (p *pooled) configVar() string {
+	p.h.t.Helper()
+	v, err := db.ConfigVar(p.h.t.Context(), p.h.pool, p.h.sealer, p.h.engine.Host(), p.h.app.ID, p.attachment.ConfigVarName())
+	if err != nil {
+		p.h.t.Fatal(err)
+	}
+	return v.Value
+}
+
+func (p *pooled) mustWrite(when string) {
+	p.h.t.Helper()
+	ctx, cancel := context.WithTimeout(p.h.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := p.writers.WaitForCommits(ctx, 3); err != nil {
+		p.h.t.Fatalf("%s: %v", when, err)
+	}
+}
+
+// close fails the test unless the ledger balances behind the pool and, where
+// unnoticed is set, no client noticed anything but a wait.
+func (p *pooled) close(when string, unnoticed bool) ledger.Report {
+	p.h.t.Helper()
+	p.mustWrite(when)
+	report := p.writers.Stop()
+	audit, err := p.writers.Verify(p.h.t.Context(), p.url)
+	if err != nil {
+		p.h.t.Fatal(err)
+	}
+	if !audit.Sound() || report.Failed > 0 {
+		p.h.t.Fatalf("%s: the ledger is not sound: %+v\n%d failed: %q", when, audit, report.Failed, report.Errors)
+	}
+	if p.h.t.Failed() || report.Refused > 0 {
+		log, _ := os.ReadFile(filepath.Join(p.h.engine.Home, "pools", fmt.Sprint(*p.attachment.PoolID), "server.log"))
+		p.h.t.Logf("%s", log)
+	}
+	if broken := report.Refused + report.Interrupted + report.Unknown; unnoticed && broken > 0 {
+		p.h.t.Fatalf("%s: clients of the pool noticed it: %d refused, %d interrupted, %d unknown: %q", when, report.Refused, report.Interrupted, report.Unknown, report.Refusals)
+	}
+	if now := p.configVar(); now != p.url {
+		p.h.t.Errorf("%s: the pool's URL has changed", when)
+	}
+	p.h.t.Logf("%s: %d commits, longest gap of a client %s", when, report.Acked, report.LongestGap.Round(time.Millisecond))
+	return report
+}
+
+// leads is the port of the server that the pool leads to.
+func (p *pooled) leads() int {
+	p.h.t.Helper()
+	var port int
+	conn, err := pgx.Connect(p.h.t.Context(), p.url+"&default_query_exec_mode=simple_protocol")
+	if err != nil {
+		p.h.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if err := conn.QueryRow(p.h.t.Context(), "select inet_server_port()").Scan(&port); err != nil {
+		p.h.t.Fatal(err)
+	}
+	return port
+}
+
+// Everything that a client behind a pool sees of a changeover, an upgrade and a
+// switch back is a wait.
+func TestPooledClientsNoticeNothing(t *testing.T) {
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-2")
+	p := h.pooled(leader, 8)
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationCompleted)
+	t.Logf("\n%s", h.timeline(op))
+	facts, err := db.ChangeoverOf(t.Context(), h.pool, op.ID)
+	if err != nil || facts.HeldMS == nil || *facts.HeldMS <= 0 {
+		t.Fatalf("%v: held %v ms", err, facts.HeldMS)
+	}
+	p.mustWrite("after the changeover")
+	if got := p.leads(); got != h.serverOf(follower).Port {
+		t.Fatalf("the pool leads to port %d, want the new leader's %d", got, h.serverOf(follower).Port)
+	}
+
+	op, err = h.jobs.StartUpgrade(t.Context(), actor, jobs.Upgrade{DatabaseID: follower.ID, Plan: "standard-0", When: jobs.UpgradeAtOnce})
+	op = h.ended(op, err, platform.OperationCompleted)
+	t.Logf("\n%s", h.timeline(op))
+	p.mustWrite("after the upgrade")
+	op, err = h.jobs.StartSwitchBack(t.Context(), actor, follower.ID)
+	h.ended(op, err, platform.OperationCompleted)
+	report := p.close("three switches", true)
+	if report.LongestGap > 5*time.Second {
+		t.Errorf("a client waited for %s", report.LongestGap)
+	}
+	h.inOrder("after three switches")
+}
+
+// A transaction that stays open through the pool makes the switch wait, and
+// nobody else.
+func TestLongPooledTransactionMakesTheSwitchWait(t *testing.T) {
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-2")
+	p := h.pooled(leader, 4)
+	ctx := t.Context()
+	held, err := pgx.Connect(ctx, p.url+"&default_query_exec_mode=simple_protocol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Close(context.Background()) }()
+	if _, err := held.Exec(ctx, "begin; select 1"); err != nil {
+		t.Fatal(err)
+	}
+	op, err := h.jobs.StartChangeover(ctx, actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "it waits for the transaction, and says so", func() bool {
+		steps, err := db.OperationSteps(ctx, h.pool, op.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range steps {
+			if s.Name == "wait_for_pools" && s.State == platform.StepRunning && strings.Contains(s.Detail, "1 transaction through the connection pool") {
+				return true
+			}
+		}
+		return false
+	})
+	time.Sleep(time.Second)
+	if got := p.writers.Between(time.Now().Add(-time.Second), time.Now()); got.LongestGap > time.Second {
+		t.Errorf("another client waited for %s", got.LongestGap)
+	}
+	if _, err := held.Exec(ctx, "commit"); err != nil {
+		t.Fatal(err)
+	}
+	h.ended(op, nil, platform.OperationCompleted)
+	p.close("after the changeover", true)
+	h.inOrder("after the changeover")
+}
+
+// Killed at each step of the stretch, the program goes on where it was; what the
+// clients see is a longer wait. Undone, they go on with the old leader.
+func TestPooledClientsSurviveKillsOfTheProgram(t *testing.T) {
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-2")
+	p := h.pooled(leader, 4)
+	killed := errors.New("killed")
+	for _, step := range []string{"pause_pools", "fence_writes", "wait_until_zero_behind", "unfollow", "resume_pools", "promote"} {
+		for _, when := range []string{"before", "after"} {
+			done := false
+			h.setHook(func(at, what, name string) error {
+				if !done && at == when && what == "do" && name == step {
+					done = true
+					return killed
+				}
+				return nil
+			})
+			op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+			op = h.ended(op, err, platform.OperationCompleted)
+			h.setHook(nil)
+			if !done {
+				t.Fatalf("%s %s: it was not killed\n%s", when, step, h.timeline(op))
+			}
+			p.mustWrite(fmt.Sprintf("killed %s %s", when, step))
+			if got := p.leads(); got != h.serverOf(follower).Port {
+				t.Fatalf("killed %s %s: the pool leads to port %d, want %d", when, step, got, h.serverOf(follower).Port)
+			}
+			old := leader
+			leader = h.database(follower.ID)
+			op, err = h.jobs.StartDestroy(t.Context(), actor, old.ID, h.app.Name)
+			h.ended(op, err, platform.OperationCompleted)
+			follower = h.follower(leader, "standard-2")
+			if testing.Short() {
+				break
+			}
+		}
+	}
+	p.close("killed at every step", true)
+}
+
+// A PgBouncer that is killed in the middle of a switch breaks its clients'
+// connections and nothing else: nothing acknowledged is missing, and the pool is
+// back, never leading to the fenced server.
+func TestPoolIsKilledInTheMiddleOfASwitch(t *testing.T) {
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-2")
+	p := h.pooled(leader, 4)
+	var at time.Time
+	h.setHook(func(when, what, name string) error {
+		if at.IsZero() && when == "after" && what == "do" && name == "fence_writes" {
+			at = time.Now()
+			pids, err := h.engine.PoolProcesses(*p.attachment.PoolID)
+			if err != nil || len(pids) != 1 {
+				t.Errorf("processes of the pool: %v %v", pids, err)
+				return nil
+			}
+			return syscall.Kill(pids[0], syscall.SIGKILL)
+		}
+		return nil
+	})
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationCompleted)
+	h.setHook(nil)
+	t.Logf("\n%s", h.timeline(op))
+	p.mustWrite("after the kill")
+	if took := time.Since(at); took > 15*time.Second {
+		t.Errorf("clients write again after %s", took)
+	}
+	if got := p.leads(); got != h.serverOf(follower).Port {
+		t.Errorf("the pool leads to port %d, want %d", got, h.serverOf(follower).Port)
+	}
+	p.close("the pool killed", false)
+}
+
+// A pool that dies on an ordinary day is back within 5 s, and one that was left
+// paused goes on.
+func TestPoolsAreKept(t *testing.T) {
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	p := h.pooled(leader, 2)
+	id := *p.attachment.PoolID
+	pids, err := h.engine.PoolProcesses(id)
+	if err != nil || len(pids) != 1 {
+		t.Fatalf("%v %v", pids, err)
+	}
+	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	p.mustWrite("after the kill")
+	if took := time.Since(at); took > 5*time.Second {
+		t.Errorf("back after %s, want 5 s", took)
+	}
+	list, err := db.Pools(t.Context(), h.pool)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v %v", list, err)
+	}
+	left := engine.Pool{ID: list[0].ID, Port: list[0].Port, Credentials: engine.Credentials{DatabaseName: list[0].DatabaseName}}
+	epoch, err := db.NextEpoch(t.Context(), h.pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.engine.PausePool(t.Context(), epoch, left, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.mustWrite("after a pause that nobody ended")
+	p.close("kept", false)
+
+	// Detached, it goes, and its port is free.
+	if err := db.InTx(t.Context(), h.pool, func(tx pgx.Tx) error {
+		_, err := db.Detach(t.Context(), tx, p.attachment.ID, actor, nil)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "the pool is gone", func() bool {
+		pids, err := h.engine.PoolProcesses(id)
+		left, dbErr := db.Pools(t.Context(), h.pool)
+		return err == nil && dbErr == nil && len(pids) == 0 && len(left) == 0
+	})
+}
