@@ -93,6 +93,20 @@ func (p *pooled) close(when string, unnoticed bool) ledger.Report {
 	return report
 }
 
+// hold begins a transaction through the pool and leaves it open.
+func (p *pooled) hold() *pgx.Conn {
+	p.h.t.Helper()
+	conn, err := pgx.Connect(p.h.t.Context(), p.url+"&default_query_exec_mode=simple_protocol")
+	if err != nil {
+		p.h.t.Fatal(err)
+	}
+	p.h.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	if _, err := conn.Exec(p.h.t.Context(), "begin; select 1"); err != nil {
+		p.h.t.Fatal(err)
+	}
+	return conn
+}
+
 // leads is the port of the server that the pool leads to.
 func (p *pooled) leads() int {
 	p.h.t.Helper()
@@ -102,7 +116,7 @@ func (p *pooled) leads() int {
 		p.h.t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
-	if err := conn.QueryRow(p.h.t.Context(), "select inet_server_port()").Scan(&port); err != nil {
+	if err := conn.QueryRow(p.h.t.Context(), "select current_setting('port')::int").Scan(&port); err != nil {
 		p.h.t.Fatal(err)
 	}
 	return port
@@ -148,14 +162,8 @@ func TestLongPooledTransactionMakesTheSwitchWait(t *testing.T) {
 	follower := h.follower(leader, "standard-2")
 	p := h.pooled(leader, 4)
 	ctx := t.Context()
-	held, err := pgx.Connect(ctx, p.url+"&default_query_exec_mode=simple_protocol")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = held.Close(context.Background()) }()
-	if _, err := held.Exec(ctx, "begin; select 1"); err != nil {
-		t.Fatal(err)
-	}
+	held := p.hold()
+	time.Sleep(300 * time.Millisecond) // older than what a pause would wait for
 	op, err := h.jobs.StartChangeover(ctx, actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +190,40 @@ func TestLongPooledTransactionMakesTheSwitchWait(t *testing.T) {
 	h.ended(op, nil, platform.OperationCompleted)
 	p.close("after the changeover", true)
 	h.inOrder("after the changeover")
+}
+
+// One that begins in the last moment makes the switch try again in vain until its
+// deadline, and everything is put back; nobody else waits for long meanwhile.
+func TestPooledTransactionThatNeverEndsPutsTheSwitchBack(t *testing.T) {
+	h := newHouse(t, withDeadline(4*time.Second))
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-2")
+	p := h.pooled(leader, 4)
+	var held *pgx.Conn
+	h.setHook(func(when, what, name string) error {
+		if held == nil && when == "before" && what == "do" && name == "pause_pools" {
+			held = p.hold()
+		}
+		return nil
+	})
+	from := time.Now()
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationUndone)
+	h.setHook(nil)
+	if !strings.Contains(op.Reason, "transaction") || !strings.Contains(op.Reason, "connection pool") {
+		t.Errorf("put back because: %s", op.Reason)
+	}
+	if got := p.writers.Between(from, time.Now()); got.LongestGap > time.Second {
+		t.Errorf("another client waited for %s", got.LongestGap)
+	}
+	if _, err := held.Exec(t.Context(), "commit"); err != nil {
+		t.Errorf("the transaction was broken: %v", err)
+	}
+	if got := p.leads(); got != h.serverOf(leader).Port {
+		t.Errorf("the pool leads to port %d, want the leader's %d", got, h.serverOf(leader).Port)
+	}
+	p.close("put back", true)
+	h.inOrder("after it was put back")
 }
 
 // Killed at each step of the stretch, the program goes on where it was; what the
