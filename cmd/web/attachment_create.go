@@ -12,8 +12,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// attachmentCreate serves POST /databases/:database/attachments. Without a
-// name the attachment gets a free colour.
+// attachmentCreate serves POST /databases/:database/attachments. Without a name
+// the attachment gets a free colour, or, with the field "way" set to "pool",
+// DATABASE_CONNECTION_POOL.
 func (a *app) attachmentCreate(c echo.Context) error {
 	made, err := a.createAttachment(c)
 	if err != nil {
@@ -49,12 +50,26 @@ func (a *app) createAttachment(c echo.Context) (platform.Attachment, error) {
 	if err != nil {
 		return made, err
 	}
+	way := or(input["way"], wayDirect)
+	switch way {
+	case wayPool:
+		return a.jobs.AttachPool(ctx, visitorOf(c).Email, app.ID, row.Database.ID, strings.ToUpper(input["name"]))
+	case wayDirect:
+	default:
+		return made, platform.Invalid("way", "An attachment is direct or goes through a connection pool. Choose one of the two.")
+	}
 	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
 		made, err = db.Attach(ctx, tx, db.NewAttachment{AppID: app.ID, DatabaseID: row.Database.ID, Name: strings.ToUpper(input["name"]), Actor: visitorOf(c).Email})
 		return err
 	})
 	return made, err
 }
+
+// How an attachment reaches its database.
+const (
+	wayDirect = "direct"
+	wayPool   = "pool"
+)
 
 // attachmentDelete serves POST /databases/:database/attachments/:id/detach.
 func (a *app) attachmentDelete(c echo.Context) error {
