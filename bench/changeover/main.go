@@ -7,58 +7,8 @@
 // it measured, whatever the figures are.
 package main
 
-import (
-	"context"
-	"net/url"
-
-	"changeover/bench/switching"
-)
+import "changeover/bench/switching"
 
 func main() { benchmark.Main() }
 
-var benchmark = switching.Benchmark{
-	Name: "changeover", Title: "Follower changeover",
-	New: func(p *switching.Product) switching.Side { return &side{Product: p} },
-}
-
-// side goes from leader to follower and back, each on the other plan.
-type side struct {
-	*switching.Product
-	follower switching.Database
-	fenced   string // the last leader, until it is destroyed
-}
-
-// URLs are the leader's and the follower's.
-func (s *side) URLs() (leader, follower string) { return s.Leader.URL, s.follower.URL }
-
-// Prepare destroys the old leader of the last switch and makes a follower on
-// the other plan.
-func (s *side) Prepare(ctx context.Context) error {
-	if s.fenced != "" {
-		if _, err := s.API.Start(ctx, "/databases/"+s.fenced+"/destroy", url.Values{"confirm": {s.App}}); err != nil {
-			return err
-		}
-		s.fenced = ""
-	}
-	if err := s.WaitUntilFollowable(ctx); err != nil {
-		return err
-	}
-	made, err := s.API.Start(ctx, "/databases/"+s.Leader.Name+"/followers", url.Values{"app": {s.App}, "plan": {switching.Plans[1-s.Plan]}})
-	if err != nil {
-		return err
-	}
-	s.follower, err = s.Reveal(ctx, made.Database)
-	return err
-}
-
-// Switch changes over to the follower.
-func (s *side) Switch(ctx context.Context) (switching.Outcome, error) {
-	done, err := s.API.Start(ctx, "/databases/"+s.Leader.Name+"/changeover",
-		url.Values{"follower": {s.follower.Name}, "confirm_jobs": {"true"}})
-	if err != nil {
-		return switching.Outcome{}, err
-	}
-	s.fenced, s.Leader, s.follower = s.Leader.Name, s.follower, switching.Database{}
-	s.Plan = 1 - s.Plan
-	return switching.OutcomeOf(done), nil
-}
+var benchmark = switching.Benchmark{Name: "changeover", Title: "Follower changeover", New: switching.NewChangeover}

@@ -154,7 +154,7 @@ func (c *Cluster) BaseBackup(ctx context.Context, dir, slot string, settings map
 }
 
 func (p Programs) place(dir string) (*Cluster, error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (p Programs) place(dir string) (*Cluster, error) {
 	return c, p.MakeDir(dir)
 }
 
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err

@@ -88,6 +88,7 @@ type Operation struct {
 	NeedsPerson bool   `json:"needs_person"`
 	Switch      *struct {
 		OutageMS *float64 `json:"outage_ms"`
+		HeldMS   *float64 `json:"held_ms"`
 	} `json:"switch"`
 }
 

@@ -10,6 +10,10 @@
 # BIN   PostgreSQL's bin directory      OLD, NEW  data directories of the leader and the follower
 # FILE  what the writers read           NEW_URL   what they are to read after the switch
 #
+# With a PgBouncer in front: POOL (conninfo of its console), POOL_FILE (its settings)
+# and POOL_NEXT (the text of them that leads to the follower). Its clients are
+# held first and go on last.
+#
 # Runs as the servers' user. Prints one line a step: "step NAME MILLISECONDS".
 # Afterwards OLD follows NEW, so that the next run can go the other way.
 set -euo pipefail
@@ -96,7 +100,19 @@ tell follower checkpoint
 tell leader checkpoint
 step checkpoint
 
+pool() { # COMMAND of the console, which answers nothing
+  ask pool "$1; show version"
+  [[ $answer == PgBouncer* ]] || die "$1: $answer"
+}
+if [[ -n ${POOL-} ]]; then
+  session pool "$POOL"
+fi
+
 # The outage ----------------------------------------------------------------------
+if [[ -n ${POOL-} ]]; then
+  pool "pause app"
+  step pause
+fi
 kill -INT "$pid"
 # The file counts at the next start only, so it is written while the server stops.
 : >"$old/standby.signal"
@@ -128,6 +144,12 @@ step promote
 ask app "begin read write; select pg_current_xact_id(); commit"
 [[ $answer =~ ^[0-9]+$ ]] || die "the new leader does not write: $answer"
 step probe
+if [[ -n ${POOL-} ]]; then
+  printf '%s' "$POOL_NEXT" >"$POOL_FILE"
+  pool reload
+  pool "resume app"
+  step resume
+fi
 printf '%s\n' "$NEW_URL" >"$file"
 step route
 

@@ -21,7 +21,8 @@ var handMadeScript string
 // the committed script switches back and forth.
 type handMade struct {
 	leader, follower *cluster.Cluster
-	file             string // what the writers read
+	file             string        // what the writers read
+	pool             *handMadePool // nil: direct connections
 }
 
 const (
@@ -31,7 +32,7 @@ const (
 
 // newHandMade makes an empty leader below dir; settings are those of the
 // program's own servers, so that the two sides differ in the switch alone.
-func newHandMade(ctx context.Context, dir string, settings map[string]string) (*handMade, error) {
+func newHandMade(ctx context.Context, dir string, settings map[string]string, pooled bool) (*handMade, error) {
 	programs, err := cluster.Find(0)
 	if err != nil {
 		return nil, err
@@ -52,6 +53,11 @@ func newHandMade(ctx context.Context, dir string, settings map[string]string) (*
 		fmt.Sprintf("create database app owner %s", handMadeRole),
 	} {
 		if err := leader.Exec(ctx, statement); err != nil {
+			return h, err
+		}
+	}
+	if pooled {
+		if h.pool, err = startHandMadePool(ctx, programs, filepath.Join(dir, "p"), leader); err != nil {
 			return h, err
 		}
 	}
@@ -84,6 +90,9 @@ func (h *handMade) write(url string) error {
 // Source reads the file. The script writes it in place, so a reader may find it
 // empty for a moment and looks again.
 func (h *handMade) Source(context.Context) (string, error) {
+	if h.pool != nil {
+		return h.pool.url, nil
+	}
 	data, err := os.ReadFile(h.file)
 	url, isWhole := strings.CutSuffix(string(data), "\n")
 	if err == nil && !isWhole {
@@ -115,6 +124,9 @@ func (h *handMade) Switch(ctx context.Context) (Outcome, error) {
 	_, newURL := h.URLs()
 	cmd := h.leader.Command(ctx, "bash", "-c", handMadeScript, "hand-made.sh", h.leader.BinDir, h.leader.Dir, h.follower.Dir, h.file)
 	cmd.Env = append(cmd.Env, "NEW_URL="+newURL)
+	if h.pool != nil {
+		cmd.Env = append(cmd.Env, "POOL="+h.pool.console, "POOL_FILE="+h.pool.file, "POOL_NEXT="+h.pool.text(h.follower))
+	}
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	cmd.WaitDelay = 5 * time.Second
@@ -128,7 +140,7 @@ func (h *handMade) Switch(ctx context.Context) (Outcome, error) {
 
 // parseSteps reads the script's lines "step NAME MILLISECONDS".
 func parseSteps(out string) (Outcome, error) {
-	down := map[string]bool{"stop": true, "replay": true, "end": true, "promote": true, "probe": true, "route": true}
+	down := map[string]bool{"pause": true, "resume": true, "stop": true, "replay": true, "end": true, "promote": true, "probe": true, "route": true}
 	var o Outcome
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
@@ -151,6 +163,9 @@ func parseSteps(out string) (Outcome, error) {
 // Close stops both servers.
 func (h *handMade) Close(ctx context.Context) error {
 	var first error
+	if h.pool != nil {
+		first = h.pool.stop()
+	}
 	for _, c := range []*cluster.Cluster{h.follower, h.leader} {
 		if c == nil {
 			continue

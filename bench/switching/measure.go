@@ -43,7 +43,7 @@ func fill(ctx context.Context, url string, size int64) error {
 }
 
 // begin fills the leader and starts the writers, who rest until their turn.
-func begin(ctx context.Context, s Side, settings Settings) (*contestant, error) {
+func (b Benchmark) begin(ctx context.Context, s Side, settings Settings) (*contestant, error) {
 	leader, _ := s.URLs()
 	if err := fill(ctx, leader, settings.Size); err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func begin(ctx context.Context, s Side, settings Settings) (*contestant, error) 
 	if err := ledger.Setup(ctx, leader); err != nil {
 		return nil, err
 	}
-	c := &contestant{Side: s, writers: ledger.Start(ctx, s.Source, settings.Writers, ledger.Options{})}
+	c := &contestant{Side: s, writers: ledger.Start(ctx, s.Source, settings.Writers, ledger.Options{Pooled: b.Pooled}), pooled: b.Pooled}
 	if err := c.wait(ctx); err != nil {
 		return nil, err
 	}

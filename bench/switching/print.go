@@ -1,7 +1,6 @@
 package switching
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -42,6 +41,10 @@ func (c *contestant) figures() figures {
 		claims = append(claims, m.outcome.ClaimedMS)
 		totals = append(totals, ms(m.total))
 		f.Failed += m.report.Failed
+		if c.pooled { // a client of a pool waits; whatever else happens to it has failed
+			f.Failed += m.report.Refused + m.report.Interrupted + m.report.Unknown
+			f.Errors = append(f.Errors, m.report.Refusals...)
+		}
 		f.Interrupted += m.report.Interrupted
 		f.Unknown += m.report.Unknown
 		f.Attempts += m.report.Refused
@@ -80,7 +83,11 @@ func (f contest) print(out io.Writer, b Benchmark, s Settings) {
 	if f.program != nil {
 		order = []*contestant{f.program, f.peer}
 	}
-	fmt.Fprintf(out, "%s, direct connections: %d MiB, %d writers, %d switches each\n\n", b.Title, s.Size>>20, s.Writers, peer.Runs)
+	way := "direct connections"
+	if b.Pooled {
+		way = "through a connection pool"
+	}
+	fmt.Fprintf(out, "%s, %s: %d MiB, %d writers, %d switches each\n\n", b.Title, way, s.Size>>20, s.Writers, peer.Runs)
 	printFigures(out, order)
 	for _, c := range order {
 		fmt.Fprintf(out, "\nSteps of %s (* = the app is down)\n", c.Name())
@@ -90,8 +97,6 @@ func (f contest) print(out io.Writer, b Benchmark, s Settings) {
 		}
 	}
 	fmt.Fprintln(out)
-	line, _ := json.Marshal(f.summary(b.Name)) // numbers and strings only: cannot fail
-	fmt.Fprintf(out, "%s\n", line)
 }
 
 func printFigures(out io.Writer, order []*contestant) {
@@ -158,10 +163,10 @@ func (c *contestant) printSteps(out io.Writer) {
 }
 
 // summary is the last line; docs/benchmarks.md explains its fields.
-func (f contest) summary(bench string) map[string]any {
+func (f contest) summary(b Benchmark) map[string]any {
 	peer := f.peer.figures()
 	line := map[string]any{
-		"bench": bench,
+		"bench": b.Name,
 		"runs":  0,
 		"peers": map[string]any{"hand-made": map[string]any{
 			"runs": peer.Runs, "median_ms": round(peer.Median), "worst_ms": round(peer.Worst),

@@ -25,7 +25,8 @@ type Product struct {
 	Leader Database
 	Plan   int // of the leader, index of Plans
 
-	log *os.File
+	variable string // the config var that the app reads
+	log      *os.File
 }
 
 // Database is one add-on of the program, with its own URL.
@@ -39,7 +40,7 @@ const appName = "ledger"
 // newProduct builds and starts the program with its state in home/s, and
 // creates the app and its database. What is returned must be closed, also
 // together with an error, unless it is nil.
-func newProduct(ctx context.Context, home string, s Settings) (*Product, error) {
+func newProduct(ctx context.Context, home string, b Benchmark, s Settings) (*Product, error) {
 	if err := os.MkdirAll(home, 0o711); err != nil {
 		return nil, err
 	}
@@ -57,7 +58,15 @@ func newProduct(ctx context.Context, home string, s Settings) (*Product, error) 
 	}
 	p.Stdout, p.Stderr = p.log, p.log
 	fmt.Fprintln(s.Logger, "starting the program")
-	return p, p.begin(ctx)
+	if err := p.begin(ctx); err != nil {
+		return p, err
+	}
+	p.variable = "DATABASE_URL"
+	if !b.Pooled {
+		return p, nil
+	}
+	p.variable = "DATABASE_CONNECTION_POOL_URL"
+	return p, p.API.Call(ctx, http.MethodPost, "/databases/"+p.Leader.Name+"/attachments", url.Values{"app": {p.App}, "way": {"pool"}}, nil)
 }
 
 // begin starts the program and makes the app and its database.
@@ -90,13 +99,13 @@ func (p *Product) Reveal(ctx context.Context, name string) (Database, error) {
 // Name is what the table calls it.
 func (p *Product) Name() string { return "program" }
 
-// Source reads DATABASE_URL among the app's config vars, as the app would.
+// Source reads the URL among the app's config vars, as the app would.
 func (p *Product) Source(ctx context.Context) (string, error) {
 	var vars map[string]any
 	if err := p.API.Call(ctx, http.MethodGet, "/apps/"+p.App+"/config-vars", nil, &vars); err != nil {
 		return "", err
 	}
-	value, _ := vars["DATABASE_URL"].(string)
+	value, _ := vars[p.variable].(string)
 	return value, nil
 }
 
@@ -132,6 +141,9 @@ func OutcomeOf(o built.Operation) Outcome {
 	}
 	if o.Switch != nil && o.Switch.OutageMS != nil {
 		result.ClaimedMS = *o.Switch.OutageMS
+	}
+	if o.Switch != nil && o.Switch.HeldMS != nil {
+		result.ClaimedMS = *o.Switch.HeldMS
 	}
 	return result
 }

@@ -43,6 +43,7 @@ type Step struct {
 type contestant struct {
 	Side
 	writers  *ledger.Writers
+	pooled   bool
 	switches []measured
 	final    ledger.Audit
 }

@@ -8,6 +8,7 @@ package switching
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,6 +27,11 @@ type Benchmark struct {
 	Title string // what the switch is called, at the beginning of a sentence
 	// New makes the program's side; its program runs, and its app has a database.
 	New func(*Product) Side
+	// Pooled: the writers go through a connection pool on both sides.
+	Pooled bool
+	// Clients are the numbers of writers that are measured, one after the other,
+	// unless the flag says one; 8 when there are none.
+	Clients []int
 }
 
 // Main runs the benchmark as a command. The last line of its output is one JSON
@@ -45,12 +51,33 @@ func (b Benchmark) Main() {
 
 // Report runs the benchmark and prints what it found.
 func (b Benchmark) Report(ctx context.Context, s Settings, out io.Writer) error {
-	found, err := b.run(ctx, s)
+	counts := b.Clients
+	if s.Writers != 0 {
+		counts = []int{s.Writers}
+	} else if len(counts) == 0 {
+		counts = []int{8}
+	}
+	var line map[string]any
+	for _, count := range counts {
+		s.Writers = count
+		found, err := b.run(ctx, s)
+		if err != nil {
+			return err
+		}
+		found.print(out, b, s)
+		if more := found.summary(b); line == nil {
+			line = more
+		} else {
+			delete(more, "bench")
+			line[fmt.Sprintf("clients_%d", count)] = more
+		}
+	}
+	text, err := json.Marshal(line)
 	if err != nil {
 		return err
 	}
-	found.print(out, b, s)
-	return nil
+	_, err = fmt.Fprintf(out, "%s\n", text)
+	return err
 }
 
 // contest is both contestants after the last switch; program is nil when the
@@ -79,7 +106,7 @@ func (b Benchmark) run(ctx context.Context, s Settings) (found contest, err erro
 	var program Side
 	like := map[string]string{}
 	if !s.OnlyPeer {
-		product, err := newProduct(ctx, filepath.Join(home, "p"), s)
+		product, err := newProduct(ctx, filepath.Join(home, "p"), b, s)
 		if product != nil {
 			program = b.New(product)
 			defer finish(program)
@@ -91,7 +118,7 @@ func (b Benchmark) run(ctx context.Context, s Settings) (found contest, err erro
 			return found, err
 		}
 	}
-	peer, err := newHandMade(ctx, filepath.Join(home, "h"), like)
+	peer, err := newHandMade(ctx, filepath.Join(home, "h"), like, b.Pooled)
 	if peer != nil {
 		defer finish(peer)
 	}
@@ -99,12 +126,12 @@ func (b Benchmark) run(ctx context.Context, s Settings) (found contest, err erro
 		return found, err
 	}
 	fmt.Fprintf(s.Logger, "filling the leaders with %d MiB each\n", s.Size>>20)
-	if found.peer, err = begin(ctx, peer, s); err != nil {
+	if found.peer, err = b.begin(ctx, peer, s); err != nil {
 		return found, err
 	}
 	order := []*contestant{found.peer}
 	if program != nil {
-		if found.program, err = begin(ctx, program, s); err != nil {
+		if found.program, err = b.begin(ctx, program, s); err != nil {
 			return found, err
 		}
 		order = []*contestant{found.program, found.peer}
