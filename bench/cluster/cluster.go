@@ -165,6 +165,7 @@ func (p Programs) place(dir string) (*Cluster, error) {
 	return c, p.MakeDir(dir)
 }
 
+// FreePort is a port of the loopback address that nobody uses now.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
