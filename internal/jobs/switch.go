@@ -38,7 +38,7 @@ type switcher struct {
 	proof      engine.Proof // pg_controldata's word on the old leader, under way since the stop
 	probe      *postgres.Probe
 	seen       postgres.Outage // what the probe saw, once it has stopped
-	held       []engine.Pool   // whose clients wait; nil where this attempt holds none
+	moving     []engine.Pool   // the connection pools that go with the switch; nil before they were read
 	heldSince  time.Time       // the pools' clients wait since then; zero in an attempt that began later
 }
 

@@ -29,10 +29,10 @@ const (
 )
 
 // pools are those that lead to the old leader and go with the switch. Inside the
-// outage the control database is not asked again: what is held is what goes on.
+// outage the control database is not asked for them again.
 func (c *switcher) pools(ctx context.Context) ([]engine.Pool, error) {
-	if c.held != nil {
-		return c.held, nil
+	if c.moving != nil {
+		return c.moving, nil
 	}
 	return c.readPools(ctx)
 }
@@ -48,6 +48,7 @@ func (c *switcher) readPools(ctx context.Context) ([]engine.Pool, error) {
 			return nil, err
 		}
 	}
+	c.moving = pools
 	return pools, nil
 }
 
@@ -110,7 +111,6 @@ func (c *switcher) pausePools(ctx context.Context) error {
 	if err := c.mustBeShort(ctx, pools); err != nil {
 		return err
 	}
-	c.held = pools
 	asked := time.Now()
 	errs := c.onEach(pools, func(p engine.Pool) error {
 		err := c.j.Engine.PausePool(ctx, c.Epoch, p, pauseLimit)
@@ -145,7 +145,7 @@ func (c *switcher) releasePools(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.held, c.heldSince = nil, time.Time{}
+	c.heldSince = time.Time{}
 	return c.routeAll(ctx, pools, c.old)
 }
 

@@ -81,3 +81,38 @@ func (h *house) awaitEpoch(op platform.Operation, epoch int64) time.Time {
 		}
 	}
 }
+
+// The clients of a connection pool wait while the process that holds them is
+// killed with kill -9, and for no longer than it takes another one to go on.
+func TestPooledClientsSurviveKill9(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	p := h.pooled(leader, 4)
+	for _, at := range []point{{"after", "do", "pause_pools"}, {"after", "do", "fence_writes"}, {"after", "do", "unfollow"}} {
+		follower := h.follower(leader, "standard-0")
+		h.handOver()
+		from := time.Now()
+		op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.startWorker(at, syscall.SIGKILL).awaitEnd()
+		killed := time.Now()
+		second := h.startWorker(point{}, 0)
+		op = h.ended(op, nil, platform.OperationCompleted)
+		second.kill()
+		h.takeBack()
+		p.mustWrite("after kill -9 " + at.String())
+		gap := p.writers.Between(from, time.Now()).LongestGap
+		t.Logf("kill -9 %s: the longest wait of a client was %s, %s from the kill to the end of the operation", at, gap.Round(time.Millisecond), time.Since(killed).Round(time.Millisecond))
+		// The wait of a switch, 3 s more, and what a machine with other tests on it takes.
+		if gap > 5*time.Second {
+			t.Errorf("kill -9 %s: a client waited for %s", at, gap)
+		}
+		old := leader
+		leader = h.tookOver(op)
+		h.destroyed(old)
+	}
+	p.close("killed three times", true)
+}
