@@ -47,15 +47,18 @@ func (h *hub) subscribe(b *browser, list []subscription, asked int64) bool {
 	}
 	for _, s := range list {
 		key := feedKey{s.topic, s.eyes.key()}
+		if slices.Contains(b.watches, key) {
+			continue
+		}
+		h.unwatch(b, func(k feedKey) bool { return k.topic == s.topic }) // with the eyes of before
+		if len(b.watches) >= mostTopics {
+			break // no page has as many, and each costs renders
+		}
 		f := h.feeds[key]
 		if f == nil {
 			f = &feed{eyes: s.eyes, watchers: map[*browser]struct{}{}}
 			h.feeds[key] = f
 		}
-		if _, already := f.watchers[b]; already {
-			continue
-		}
-		h.unwatch(b, func(k feedKey) bool { return k.topic == s.topic }) // with the eyes of before
 		f.watchers[b] = struct{}{}
 		b.watches = append(b.watches, key)
 		if f.last != nil && !f.dirty {

@@ -265,3 +265,28 @@ func TestHubTellsEachReaderTheirOwn(t *testing.T) {
 		t.Errorf("feeds of users %v", keys)
 	}
 }
+
+// Whatever a browser asks for, message after message, it costs no more renders
+// than a page has topics.
+func TestHubBoundsWhatABrowserWatches(t *testing.T) {
+	h := newHub(slog.New(slog.DiscardHandler), func(context.Context, string, eyes) (rendered, error) {
+		return rendered{fragments: []string{"x"}}, nil
+	}, allowAll)
+	b := &browser{queue: make(chan *websocket.PreparedMessage, 1000), done: make(chan struct{})}
+	h.join(b, 10)
+	for i := range 10 {
+		var topics []string
+		for k := range mostTopics {
+			topics = append(topics, fmt.Sprintf("notices?kind=%d-%d", i, k))
+		}
+		noErr(t, h.watch(b, topics))
+	}
+	h.mu.Lock()
+	feeds := len(h.feeds)
+	h.mu.Unlock()
+	if feeds != mostTopics || len(b.watches) != mostTopics {
+		t.Errorf("%d feeds for %d topics, at most %d wanted", feeds, len(b.watches), mostTopics)
+	}
+	h.leave(b)
+	awaitIdle(t, h)
+}

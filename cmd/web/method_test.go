@@ -103,3 +103,27 @@ func TestGettingChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What stands in the address is part of what was asked for: only the very same
+// request counts as sent twice.
+func TestOnceIsOfTheWholeAddress(t *testing.T) {
+	a := &app{recent: &recentForms{forms: map[[32]byte]*sentForm{}}}
+	acts := 0
+	handler := a.onlyOnce(func(c echo.Context) error {
+		acts++
+		return seeOther(c, "/notices")
+	})
+	for _, address := range []string{"/notices/read?up_to=5", "/notices/read?up_to=5", "/notices/read?up_to=9"} {
+		c := echo.New().NewContext(httptest.NewRequest(post, address, nil), httptest.NewRecorder())
+		c.Set(visitorKey, visitor{UserID: 1, SessionID: "a session"})
+		if _, err := formFields(c); err != nil { // as before every handler
+			t.Fatal(err)
+		}
+		if err := handler(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if acts != 2 {
+		t.Errorf("it acted %d times, want once for each address", acts)
+	}
+}

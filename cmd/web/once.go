@@ -36,7 +36,7 @@ func (a *app) onlyOnce(next echo.HandlerFunc) echo.HandlerFunc {
 		if isAPI(c) || session == "" || err != nil {
 			return next(c)
 		}
-		key := sha256.Sum256([]byte(session + "\n" + c.Request().URL.Path + "\n" + values.Encode()))
+		key := sha256.Sum256([]byte(session + "\n" + c.Request().URL.RequestURI() + "\n" + values.Encode()))
 		mine, first := a.recent.begin(key)
 		if !first {
 			select {
