@@ -63,20 +63,24 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 		view.Timeline.Headings = upgradeHeadings(infos, row.Database.AppName, view.Upgrade)
 	}
 	expected := page.MethodCell{Value: "not measured yet", Note: "everything is put back after " + wordsOf(view.Timeline.Band.Deadline)}
-	if len(outages) > 0 {
-		view.ExpectedMS = float64(usually) / float64(time.Millisecond)
-		parts := make([]string, len(outages))
-		for i, d := range outages {
-			parts[i] = fmt.Sprintf("%.0f", float64(d)/float64(time.Millisecond))
+	if len(outages) == 0 {
+		others, err := db.LastOutages(ctx, a.pool, mostUsual)
+		if err != nil {
+			return err
 		}
-		view.ExpectedFrom = fmt.Sprintf("from %s of this data: %s ms", switches(len(outages)), strings.Join(parts, ", "))
+		if len(others) > 0 {
+			expected.Note = fmt.Sprintf("%s of other databases: %s ms; %s", switches(len(others)), eachMS(others), expected.Note)
+		}
+	} else {
+		view.ExpectedMS = float64(usually) / float64(time.Millisecond)
+		view.ExpectedFrom = fmt.Sprintf("from %s of this data: %s ms", switches(len(outages)), eachMS(outages))
 		expected = page.MethodCell{Value: fmt.Sprintf("%.0f ms", view.ExpectedMS), Note: view.ExpectedFrom}
 	}
 	duplicate := page.Method{
 		Key: "copy", Title: "Copy", Text: "Dump and load into a new database. The way out of Essential and across major versions.",
 		State: "Not available yet", Why: "This version of Changeover does not do it yet. Use pg_dump and pg_restore by hand.",
 	}
-	none := page.MethodCell{Value: "–"}
+	none := page.MethodCell{}
 	duplicate.Version, duplicate.Outage, duplicate.Preparation, duplicate.ExtraCost = none, none, none, none
 	duplicate.Followers, duplicate.Names, duplicate.UndoUntil = none, none, none
 	upgrade, changeover := a.upgradeMethod(view, row, expected), a.changeoverMethod(view, row, followers, picked, expected)
@@ -143,6 +147,15 @@ func noReturnWords(view *page.ChangePlanView, method string) string {
 		}
 	}
 	return ""
+}
+
+// eachMS is "138, 142, 151".
+func eachMS(all []time.Duration) string {
+	parts := make([]string, len(all))
+	for i, d := range all {
+		parts[i] = fmt.Sprintf("%.0f", float64(d)/float64(time.Millisecond))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func switches(n int) string {

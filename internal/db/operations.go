@@ -153,6 +153,24 @@ func StepDurations(ctx context.Context, q Querier, kinds []platform.OperationKin
 	return durations, err
 }
 
+// LastOutages are the measured outages of the last completed switches on
+// whatever database, newest first.
+func LastOutages(ctx context.Context, q Querier, limit int) ([]time.Duration, error) {
+	rows, err := q.Query(ctx, `
+		select c.outage_ms from changeovers c join operations o on o.id = c.operation_id
+		where o.state = 'completed' and c.outage_ms is not null order by o.id desc limit $1`, limit)
+	if err != nil {
+		return nil, err
+	}
+	var outages []time.Duration
+	var ms float64
+	_, err = pgx.ForEachRow(rows, []any{&ms}, func() error {
+		outages = append(outages, time.Duration(ms*float64(time.Millisecond)))
+		return nil
+	})
+	return outages, err
+}
+
 // BeginAttempt gives the operation a new epoch; ErrOvertaken when it has ended.
 func BeginAttempt(ctx context.Context, q Querier, id int64) (platform.Operation, error) {
 	op, err := oneOperation(ctx, q, `

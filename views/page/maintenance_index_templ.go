@@ -852,7 +852,7 @@ func MaintenanceHistory(v MaintenanceIndexView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<table class=\"list\"><thead><tr><th scope=\"col\">Database, app</th><th scope=\"col\">What</th><th scope=\"col\">State</th><th scope=\"col\">Ended</th><th scope=\"col\" class=\"n\">Took</th><th scope=\"col\" class=\"n\">Writes refused</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<table class=\"list past\"><thead><tr><th scope=\"col\">Database, app</th><th scope=\"col\">What</th><th scope=\"col\">State</th><th scope=\"col\">Ended</th><th scope=\"col\" class=\"n\">Took</th><th scope=\"col\" class=\"n\">Writes refused</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

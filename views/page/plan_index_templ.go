@@ -69,7 +69,7 @@ func PlanIndex(f layout.Frame, v PlanIndexView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</span> <span>Prorated to the second, until a database is destroyed.</span></p></div></header><section data-testid=\"tiers\"><div class=\"section-head\"><h2>What each tier can do</h2></div><table class=\"list even\"><thead><tr><th scope=\"col\">Tier</th><th scope=\"col\">Followers and forks</th><th scope=\"col\">Standby that takes over</th><th scope=\"col\">Network of its own</th><th scope=\"col\">Downtime tolerated</th><th scope=\"col\" class=\"n\">From, a month</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</span> <span>Prorated to the second, until a database is destroyed.</span></p></div></header><section data-testid=\"tiers\"><div class=\"section-head\"><h2>What each tier can do</h2></div><table class=\"list even tiers\"><thead><tr><th scope=\"col\">Tier</th><th scope=\"col\">Followers and forks</th><th scope=\"col\">Standby that takes over</th><th scope=\"col\">Network of its own</th><th scope=\"col\">Downtime tolerated</th><th scope=\"col\" class=\"n\">From, a month</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -207,7 +207,7 @@ func PlanIndex(f layout.Frame, v PlanIndexView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</h2></div><table class=\"list even\"><thead><tr><th scope=\"col\">Plan</th><th scope=\"col\" class=\"n\">Memory</th><th scope=\"col\" class=\"n\">Storage</th><th scope=\"col\" class=\"n\">Connections</th><th scope=\"col\" class=\"n\">An hour</th><th scope=\"col\" class=\"n\">A month, at most</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</h2></div><table class=\"list even plans\"><thead><tr><th scope=\"col\">Plan</th><th scope=\"col\" class=\"n\">Memory</th><th scope=\"col\" class=\"n\">Storage</th><th scope=\"col\" class=\"n\">Connections</th><th scope=\"col\" class=\"n\">An hour</th><th scope=\"col\" class=\"n\">A month, at most</th></tr></thead> <tbody>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
