@@ -161,3 +161,28 @@ func TestRequiredDateLeavesAnHourBetweenTries(t *testing.T) {
 		t.Errorf("put back at %s, it is %s at %s", h.now(), m.State, m.ScheduledAt)
 	}
 }
+
+// The commit that lets a maintenance wait again may come through although its
+// answer is lost; it is written a second time then, and counts once.
+func TestPuttingBackCountsOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withoutRunner)
+	h.setClock(time.Date(2026, 3, 24, 9, 0, 0, 0, time.UTC))
+	op := h.planned(21000, jobs.Upgrade{})
+	m := h.maintenanceOf(op)
+	h.setClock(*m.ScheduledAt)
+	if err := db.SetMaintenanceRunning(t.Context(), h.pool, m.ID, h.now()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := h.jobs.BeginAgain(t.Context(), op, m, "The deadline passed."); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := h.maintenanceOf(op); m.State != platform.MaintenanceScheduled || m.Postponed != 1 {
+		t.Errorf("it is %s and was put back %d times", m.State, m.Postponed)
+	}
+	if n := countOf(h, `select count(*) from notices where operation_id = $1 and kind = 'maintenance_moved'`, op.ID); n != 1 {
+		t.Errorf("%d notices say so", n)
+	}
+}

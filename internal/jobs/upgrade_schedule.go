@@ -236,8 +236,8 @@ func (u *upgrader) moveOn(ctx context.Context, tx pgx.Tx, m platform.Maintenance
 // window, or for the time to which somebody moved it meanwhile.
 func (u *upgrader) beginAgain(ctx context.Context, tx pgx.Tx, reason string) error {
 	m, err := db.LockMaintenance(ctx, tx, u.maintenance.ID)
-	if err != nil {
-		return err
+	if err != nil || m.State != platform.MaintenanceRunning {
+		return err // it is written already: only the answer of that commit was lost
 	}
 	facts, err := db.ChangeoverOf(ctx, tx, u.Operation.ID)
 	if err != nil {
