@@ -78,11 +78,12 @@
       show();
     };
     mine.onmessage = (event) => { if (mine === socket) { receive(JSON.parse(event.data)); show(); } };
-    mine.onclose = () => {
+    mine.onclose = (event) => {
       if (mine !== socket) return;
       socket = null;
       lost = true;
       show();
+      if (event.code === 1008) refetch(); // signed out: the page leads to signing in
       // Half a second at first, at most five; spread, so that 1,000 browsers do
       // not come back in one moment.
       const wait = Math.min(5000, 500 * 2 ** tries++) * (0.7 + Math.random() * 0.6);

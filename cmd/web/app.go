@@ -47,6 +47,7 @@ type app struct {
 	byAccount *attemptLimit
 	byMailbox *attemptLimit
 	byFactor  *attemptLimit
+	byInviter *attemptLimit
 	recent    *recentForms
 	hub       *hub
 	family    *family
@@ -81,6 +82,7 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		byFactor:  newAttemptLimit(30*time.Second, 10, 10000),
 		// Links that anybody can have mailed to somebody.
 		byMailbox: newAttemptLimit(20*time.Minute, 3, 10000),
+		byInviter: newAttemptLimit(3*time.Minute, 20, 10000),
 		outgoing:  outgoingDialer(cfg),
 		shapes:    &shapes{known: map[shapeKey]string{}},
 		counts:    &requestCounts{routes: map[string]*routeCount{}},

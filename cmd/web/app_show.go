@@ -24,11 +24,12 @@ func (a *app) findApp(c echo.Context) (platform.App, error) {
 	return platform.App{}, notThere(c)
 }
 
-// appPage is what a form on the app's page was refused with, and the config var
-// that was just revealed.
+// appPage is what a form on the app's page was refused with, the config var that
+// was just revealed, and the invitation that was just made.
 type appPage struct {
-	varForm, formationForm component.Form
-	revealed               platform.ConfigVar
+	varForm, formationForm, peopleForm component.Form
+	revealed                           platform.ConfigVar
+	invited                            madeInvitation // shown in this one answer
 }
 
 // appShow serves GET /apps/:app.
@@ -56,7 +57,10 @@ func (a *app) showApp(c echo.Context, app platform.App, p appPage) error {
 	if err != nil {
 		return err
 	}
-	view.VarForm, view.FormationForm = p.varForm, p.formationForm
+	view.VarForm, view.FormationForm = withToken(c, p.varForm), withToken(c, p.formationForm)
+	if view.People, err = a.appPeople(c, app, p); err != nil {
+		return err
+	}
 	for i, v := range view.ConfigVars {
 		if v.Name == p.revealed.Name {
 			view.ConfigVars[i].Revealed, view.ConfigVars[i].Value = true, p.revealed.Value

@@ -94,6 +94,8 @@ func (a *app) heard(payload string) {
 	switch kind, id := cutTopic(payload); kind {
 	case "access": // a user's roles changed
 		a.hub.recheck(func(b *browser) bool { return b.user == id })
+	case "ended": // all of a user's sessions
+		a.hub.dropSessions(func(b *browser) bool { return b.user == id })
 	case "reach": // a database was attached or detached: it decides who sees what
 		a.hub.recheck(func(b *browser) bool { return b.watchesAny("database", "operation", "app") })
 	case "database":

@@ -62,7 +62,7 @@ func (a *app) observe(next echo.HandlerFunc) echo.HandlerFunc {
 				return
 			}
 			path := c.Request().URL.Path
-			if strings.HasPrefix(c.Path(), "/sign-in/") || strings.HasPrefix(path, feedPath) {
+			if strings.HasPrefix(c.Path(), "/sign-in/") || strings.HasPrefix(path, feedPath) || strings.HasPrefix(path, invitationPath) {
 				path = c.Path()
 			}
 			a.counts.add(c, time.Since(start), queries.Load())

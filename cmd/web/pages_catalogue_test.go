@@ -55,6 +55,16 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/sign-in/forgotten", name: "sign-in-forgotten", path: "/sign-in/forgotten", signedOut: true},
 		{route: "/sign-in/:token", name: "sign-in-link", path: "/sign-in/" + link, signedOut: true},
 		{route: "/sign-in/:token", name: "sign-in-link-dead", path: "/sign-in/no-such-link", signedOut: true, refused: true},
+		{route: "/invitations/:token", name: "invitation", path: d.invitation("new@example.com"), signedOut: true},
+		{route: "/invitations/:token", name: "invitation-refused", path: d.invitation("newer@example.com"), signedOut: true, then: func(b *tab) {
+			b.fill("password", "short")
+			b.click("accept")
+			b.see("error-password")
+		}},
+		{route: "/invitations/:token", name: "invitation-account", path: d.invitation("waiter@example.com"), signedOut: true},
+		{route: "/invitations/:token", name: "invitation-dead", path: "/invitations/no-such-link", signedOut: true, refused: true},
+		{route: "/invitations/:token", name: "invitation-of-another", path: d.invitation("waiter@example.com")},
+		{route: "/invitations/:token", name: "invitation-own", path: d.invitation(pagesUser)},
 		{route: "", name: "not-found-signed-out", path: "/no/such/page", signedOut: true, refused: true},
 
 		{route: "", name: "not-found", path: "/no/such/page", refused: true},
@@ -103,6 +113,19 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/apps/:app", name: "app", path: "/apps/sushi"},
 		{route: "/apps/:app", name: "app-maintenance", path: "/apps/kitchen"},
 		{route: "/apps/:app", name: "app-empty", path: "/apps/an-app-without-anything-yet"},
+		{route: "/apps/:app", name: "app-invited", path: "/apps/larder", alone: true, then: func(b *tab) {
+			d.prove("now()")
+			b.fill("email", "apprentice@example.com")
+			b.click("add-collaborator")
+			b.see("invitation-link")
+		}},
+		{route: "/apps/:app", name: "app-collaborator-refused", path: "/apps/sushi", then: func(b *tab) {
+			b.fill("email", "waiter@example.com")
+			b.click("add-collaborator")
+			b.see("error-email")
+		}},
+		{route: "/apps/:app/leave", name: "app-leave", path: "/apps/sushi/leave"},
+		{route: "/apps/:app/leave", name: "app-leave-refused", path: "/apps/kitchen/leave"},
 		{route: "/apps/:app/config-vars", name: "config-vars", path: "/apps/sushi/config-vars"},
 		{route: "/apps/:app/destroy", name: "app-destroy", path: "/apps/an-app-without-anything-yet/destroy"},
 
@@ -154,6 +177,21 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/plans", name: "plans", path: "/plans"},
 		{route: "/search", name: "search", path: "/search?q=s"},
 		{route: "/search", name: "search-nothing", path: "/search?q=nothing-has-this-name"},
+		{route: "/settings/people", name: "people", path: "/settings/people"},
+		{route: "/settings/people", name: "people-invited", path: "/settings/people", alone: true, then: func(b *tab) {
+			d.prove("now()")
+			b.fill("email", "second.chef@example.com")
+			b.click("invite")
+			b.see("invitation-link")
+		}},
+		{route: "/settings/people", name: "people-refused", path: "/settings/people", then: func(b *tab) {
+			b.fill("email", "no address")
+			b.click("invite")
+			b.see("error-email")
+		}},
+		{route: "/settings/people/:id", name: "person", path: personPath(d.userNamed(d.t, "waiter@example.com").ID)},
+		{route: "/settings/people/:id", name: "person-self", path: personPath(d.user.ID)},
+		{route: "/settings/people/:id", name: "person-deactivated", path: personPath(d.userNamed(d.t, "left@example.com").ID)},
 		{route: "/settings/reset-link", name: "settings-reset-link", path: "/settings/reset-link", alone: true, then: func(b *tab) {
 			d.prove("now()")
 			b.fill("email", "mei@example.com")

@@ -55,6 +55,7 @@ func seed(t *testing.T, s *site) *seeded {
 	d.connections() // before the operations, so that what runs there runs since before they failed
 	d.operations()
 	d.papers()
+	d.people()
 	d.maintenances()
 	return d
 }

@@ -260,7 +260,7 @@ func TestEveryRouteAsksWhoComes(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, row := range slices.Concat(settingsRights(), factorRights(), maintenanceRights(), rights()) {
+	for _, row := range slices.Concat(settingsRights(), factorRights(), maintenanceRights(), peopleRights(), rights(), lastRights()) {
 		r, there := routes[row.route]
 		if !there || seen[row.route] {
 			t.Errorf("%s is no route, or twice in the table", row.route)

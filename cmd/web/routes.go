@@ -75,6 +75,8 @@ func (a *app) routes() []route {
 		{post, "/sign-in/passkey", a.passkeySignIn, public, "sign in with a passkey", "", 0},
 		{get, "/sign-in/:token", a.signInLinkShow, public, "", reads, 0},
 		{post, "/sign-in/:token", a.signInLinkUse, public, "sign in with a link", "", 0},
+		{get, invitationPath + ":token", a.invitationShow, public, "", reads, 0},
+		{post, invitationPath + ":token", a.invitationAccept, public, "accept invitation", "", 0},
 		{post, "/sign-out", a.signOut, user, "sign out", "", 0},
 
 		{get, "/databases", a.databaseIndex, user, "", reads, 0},
@@ -122,6 +124,12 @@ func (a *app) routes() []route {
 		{post, "/apps/:app/config-vars/:name/reveal", a.configVarReveal, operator, "reveal config var", "", 0},
 		{post, "/apps/:app/maintenance", a.maintenanceSet, operator, "set maintenance mode", "", 0},
 		{post, "/apps/:app/formation", a.formationSet, operator, "scale", "", 0},
+		{post, "/apps/:app/collaborators", a.collaboratorAdd, manager, "add collaborator", "", once | fresh},
+		{post, "/apps/:app/collaborators/:id/role", a.collaboratorRole, manager, "change role", "", once | fresh},
+		{post, "/apps/:app/collaborators/:id/remove", a.collaboratorRemove, manager, "remove collaborator", "", once},
+		{post, "/apps/:app/invitations/:id/revoke", a.invitationRevoke, manager, "revoke invitation", "", once},
+		{get, "/apps/:app/leave", a.appLeaveConfirm, viewer, "", reads, 0},
+		{post, "/apps/:app/leave", a.appLeave, viewer, "leave app", "", once},
 		{get, "/apps/:app/destroy", a.appDestroyConfirm, manager, "", reads, 0},
 		{post, "/apps/:app/destroy", a.appDestroy, manager, "destroy app", "", once | fresh},
 
@@ -172,6 +180,15 @@ func (a *app) routes() []route {
 		{post, "/settings/tokens", a.tokenCreate, user, "create API token", "", once | fresh},
 		{post, "/settings/tokens/:id/revoke", a.tokenRevoke, user, "revoke API token", "", once},
 
+		{get, "/settings/people", a.peopleIndex, admin, "", reads, 0},
+		{post, "/settings/people", a.personInvite, admin, "invite person", "", once | fresh},
+		{post, "/settings/people/invitations/:id/revoke", a.personInvitationRevoke, admin, "revoke invitation", "", once},
+		{get, "/settings/people/:id", a.personShow, admin, "", reads, 0},
+		{post, "/settings/people/:id/email", a.personEmail, admin, "change address of a person", "", once | fresh},
+		{post, "/settings/people/:id/admin", a.personAdmin, admin, "set administrator", "", once | fresh},
+		{post, "/settings/people/:id/end-sessions", a.personEndSessions, admin, "end sessions of a person", "", once},
+		{post, "/settings/people/:id/deactivate", a.personDeactivate, admin, "deactivate person", "", once | fresh},
+		{post, "/settings/people/:id/reactivate", a.personReactivate, admin, "reactivate person", "", once | fresh},
 		{get, "/settings/reset-link", a.resetLinkNew, admin, "", reads, 0},
 		{post, "/settings/reset-link", a.resetLinkCreate, admin, "make reset link", "", fresh},
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"changeover/internal/db"
@@ -21,7 +20,7 @@ func (a *app) nameSet(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	name := strings.Join(strings.Fields(input["person_name"]), " ")
+	name := cleanName(input["person_name"])
 	if utf8.RuneCountInString(name) > mostName {
 		err = platform.Invalid("person_name", "The name is longer than %d characters. Make it shorter.", mostName)
 	} else {

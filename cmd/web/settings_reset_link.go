@@ -18,7 +18,7 @@ func (a *app) resetLinkNew(c echo.Context) error {
 }
 
 func (a *app) showResetLink(c echo.Context, form component.Form, link, email string) error {
-	users, err := db.ListUsers(c.Request().Context(), a.pool)
+	people, err := db.ListPeople(c.Request().Context(), a.pool)
 	if err != nil {
 		return err
 	}
@@ -26,15 +26,17 @@ func (a *app) showResetLink(c echo.Context, form component.Form, link, email str
 	if err != nil {
 		return err
 	}
-	view := page.SettingsResetLinkView{Nav: settingsNav(c, page.ResetLinkPath), Form: form, Link: link, For: email, MailSet: mail}
-	for _, u := range users {
-		view.People = append(view.People, u.Email)
+	view := page.SettingsResetLinkView{Nav: settingsNav(c, page.PeoplePath), Form: form, Link: link, For: email, MailSet: mail}
+	for _, p := range people {
+		if p.Active() {
+			view.People = append(view.People, p.Email)
+		}
 	}
 	f, err := a.frame(c, "Reset links", layout.NavSettings)
 	if err != nil {
 		return err
 	}
-	f.Breadcrumbs = crumbs(component.Link{Text: "Settings", URL: "/settings"}, component.Link{Text: "Reset links"})
+	f.Breadcrumbs = crumbs(component.Link{Text: "Settings", URL: "/settings"}, component.Link{Text: "People", URL: page.PeoplePath}, component.Link{Text: "Reset links"})
 	return a.render(c, statusOr(c), page.SettingsResetLink(f, view))
 }
 
@@ -58,6 +60,12 @@ func (a *app) resetLinkCreate(c echo.Context) error {
 		return a.refusedForm(c, err, func(form component.Form) error { return a.showResetLink(c, form, "", "") })
 	}
 	noteSubject(c, user.Email)
+	if person, err := db.PersonByID(ctx, a.pool, user.ID); err != nil || !person.Active() {
+		if err == nil {
+			err = platform.Invalid("email", "%s is deactivated. Reactivate them first, under People.", user.Email)
+		}
+		return a.refusedForm(c, err, func(form component.Form) error { return a.showResetLink(c, form, "", "") })
+	}
 	clears := isOn(input["clears_factors"])
 	if clears && input["send"] == "mail" {
 		err := platform.Invalid("clears_factors", "A link that takes the second factor away is not mailed: whoever reads the mailbox would need nothing else. Make it here and hand it over.")

@@ -42,10 +42,13 @@ func (a *app) showSignIn(c echo.Context, form component.Form) error {
 func (a *app) signInCreate(c echo.Context) error {
 	email := strings.ToLower(strings.TrimSpace(c.FormValue("email")))
 	user, err := a.checkSignIn(c, email, c.FormValue("password"))
+	if err == nil {
+		err = a.enter(c, user, "a password", nextOf(c))
+	}
 	if err != nil {
 		return a.refusedForm(c, err, func(form component.Form) error { return a.showSignIn(c, form) })
 	}
-	return a.enter(c, user, "a password", nextOf(c))
+	return nil
 }
 
 // nextOf is the page that was asked for before signing in: it stands in the

@@ -75,7 +75,7 @@ func FindAPIToken(ctx context.Context, q Querier, token string) (APIToken, User,
 			where id = (select id from found where last_used_at is null or last_used_at < now() - interval '1 minute'))
 		select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at,
 			f.id as token_id, f.name as token_name, f.scope, f.created_at as token_made, f.last_used_at, f.expires_at
-		from found f join users u on u.id = f.user_id`, tokenHash(token))
+		from found f join users u on u.id = f.user_id and u.deactivated_at is null`, tokenHash(token))
 	return APIToken{row.TokenID, row.User.ID, row.TokenName, row.Scope, row.TokenMade, row.LastUsedAt, row.ExpiresAt}, row.User, err
 }
 

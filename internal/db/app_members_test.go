@@ -46,6 +46,11 @@ func TestMembers(t *testing.T) {
 	if access(boss) != "admin" {
 		t.Errorf("an administrator's access: %q", access(boss))
 	}
+	wantSentence(t, inTx(remove), platform.KindConflict, "", "Give somebody else the role manage first")
+	noError(t, db.SetMember(ctx, pool, sushi.ID, waiter.ID, platform.RoleManage, boss.Email))
+	noError(t, inTx(func(tx pgx.Tx) error { return db.Deactivate(ctx, tx, waiter.ID, boss.Email) }))
+	wantSentence(t, inTx(remove), platform.KindConflict, "", "Nobody else manages this app")
+	noError(t, db.Reactivate(ctx, pool, waiter.ID))
 	noError(t, inTx(remove))
 	wantSentence(t, inTx(remove), platform.KindNotFound, "", "has no role on the app")
 	if access(chef) != "" {

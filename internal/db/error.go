@@ -30,6 +30,10 @@ func sentenceFor(constraint string) (sentence, bool) {
 		return sentence{platform.KindConflict, "email", "There is already a user %s. Sign in with that address, or choose another."}, true
 	case "users_email_check":
 		return sentence{platform.KindInvalid, "email", "An e-mail address has one @ and no spaces, such as chef@example.com."}, true
+	case "invitations_email_check":
+		return sentence{platform.KindInvalid, "email", "An e-mail address has one @ and no spaces, such as chef@example.com."}, true
+	case "invitations_open_key":
+		return sentence{platform.KindConflict, "email", "This address was invited in this very moment by somebody else. Reload the page."}, true
 	case "apps_name_key":
 		return sentence{platform.KindConflict, "name", "The name %s is taken. Choose another name for the app."}, true
 	case "apps_name_check":

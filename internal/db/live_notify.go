@@ -34,9 +34,13 @@ func LiveNotice(id int64) string { return "notice:" + strconv.FormatInt(id, 10) 
 // LiveReads is the payload for what a user has marked read or unread; it is no topic.
 func LiveReads(userID int64) string { return "reads:" + strconv.FormatInt(userID, 10) }
 
-// Two payloads are no topics: "reach:" and a database's id is for one that was
+// Three payloads are no topics: "reach:" and a database's id is for one that was
 // attached or detached, which decides who may see it; "access:" and a user's id
-// for a change of that user's roles.
+// for a change of that user's roles; "ended:" and a user's id for the end of all of
+// that user's sessions.
+
+// liveEnded is the payload for the end of all of a user's sessions.
+func liveEnded(userID int64) string { return "ended:" + strconv.FormatInt(userID, 10) }
 
 // Notify tells every process that listens what changed, when q's transaction
 // commits. PostgreSQL folds equal payloads of one transaction into one.

@@ -31,11 +31,18 @@ type Session struct {
 const sessionColumns = `encode(token_hash, 'hex') as handle, user_id, csrf_token, created_at, last_seen_at, proved_at, ip, user_agent`
 
 // CreateSession signs the user in. The token goes into the cookie and is never
-// stored.
+// stored. Whoever is deactivated is Forbidden, whatever proved who it is.
 func CreateSession(ctx context.Context, q Querier, userID int64, ip, userAgent string) (token string, s Session, err error) {
 	token = newToken()
-	s, err = one[Session](ctx, q, nil, `insert into sessions (token_hash, user_id, csrf_token, ip, user_agent)
-		values ($1, $2, $3, $4, left($5, 300)) returning `+sessionColumns, tokenHash(token), userID, newToken(), ip, strings.ToValidUTF8(userAgent, ""))
+	s, err = one[Session](ctx, q, deactivated(), `with who as (
+			update users set last_sign_in_at = now() where id = $2 and deactivated_at is null returning id)
+		insert into sessions (token_hash, user_id, csrf_token, ip, user_agent)
+		select $1, id, $3, $4, left($5, 300) from who returning `+sessionColumns, tokenHash(token), userID, newToken(), ip, strings.ToValidUTF8(userAgent, ""))
+	if platform.KindOf(err) == platform.KindForbidden {
+		if _, gone := UserByID(ctx, q, userID); gone != nil {
+			err = gone
+		}
+	}
 	if err != nil {
 		return "", Session{}, err
 	}
@@ -64,7 +71,7 @@ func FindSession(ctx context.Context, q Querier, token string, idle, absolute ti
 			update sessions set last_seen_at = now()
 			where token_hash = (select token_hash from found where last_seen_at < now() - interval '1 minute'))
 		select `+sessionColumnsOf("f")+`, u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at as user_created_at
-		from found f join users u on u.id = f.user_id`, tokenHash(token), idle, absolute)
+		from found f join users u on u.id = f.user_id and u.deactivated_at is null`, tokenHash(token), idle, absolute)
 	return row.Session, User{row.ID, row.Email, row.Name, row.PasswordHash, row.IsAdmin, row.UserCreatedAt}, err
 }
 

@@ -8,11 +8,11 @@ import (
 )
 
 // CreateSignInLink makes a one-time token for the user, good for ttl. The token
-// is returned once and only its hash is kept.
+// is returned once and only its hash is kept. Whoever is deactivated gets none.
 func CreateSignInLink(ctx context.Context, q Querier, userID int64, ttl time.Duration) (token string, err error) {
 	token = newToken()
-	_, err = exec(ctx, q, `insert into sign_in_links (token_hash, user_id, expires_at) values ($1, $2, now() + $3::interval)`,
-		tokenHash(token), userID, ttl)
+	err = mustTouch(ctx, q, deactivated(), `insert into sign_in_links (token_hash, user_id, expires_at)
+		select $1, id, now() + $3::interval from users where id = $2 and deactivated_at is null`, tokenHash(token), userID, ttl)
 	if err != nil {
 		return "", err
 	}
@@ -24,8 +24,9 @@ func CreateSignInLink(ctx context.Context, q Querier, userID int64, ttl time.Dur
 // before are used up: the newest mail is the one that works.
 func CreateResetLink(ctx context.Context, q Querier, userID int64, ttl time.Duration, madeBy string) (token string, err error) {
 	token = newToken()
-	_, err = exec(ctx, q, `with spent as (update sign_in_links set used_at = now() where user_id = $2 and resets and used_at is null)
-		insert into sign_in_links (token_hash, user_id, expires_at, resets, made_by) values ($1, $2, now() + $3::interval, true, $4)`,
+	err = mustTouch(ctx, q, deactivated(), `with spent as (update sign_in_links set used_at = now() where user_id = $2 and resets and used_at is null)
+		insert into sign_in_links (token_hash, user_id, expires_at, resets, made_by)
+		select $1, id, now() + $3::interval, true, $4 from users where id = $2 and deactivated_at is null`,
 		tokenHash(token), userID, ttl, madeBy)
 	if err != nil {
 		return "", err
@@ -54,7 +55,7 @@ func (l LinkUser) SetsPassword() bool { return l.Resets || l.PasswordHash == nil
 // the page must not, since mail scanners open links too.
 func SignInLinkUser(ctx context.Context, q Querier, token string) (LinkUser, error) {
 	return one[LinkUser](ctx, q, deadLink(), `select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at, l.resets, l.clears_factors
-		from sign_in_links l join users u on u.id = l.user_id
+		from sign_in_links l join users u on u.id = l.user_id and u.deactivated_at is null
 		where l.token_hash = $1 and l.used_at is null and l.expires_at > now()`, tokenHash(token))
 }
 
@@ -66,7 +67,7 @@ func UseSignInLink(ctx context.Context, q Querier, token string) (LinkUser, erro
 			where token_hash = $1 and used_at is null and expires_at > now()
 			returning user_id, resets, clears_factors)
 		select u.id, u.email, u.name, u.password_hash, u.is_admin, u.created_at, used.resets, used.clears_factors
-		from used join users u on u.id = used.user_id`, tokenHash(token))
+		from used join users u on u.id = used.user_id and u.deactivated_at is null`, tokenHash(token))
 }
 
 // SpendResetLinks uses up whatever resets the user's password.

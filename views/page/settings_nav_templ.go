@@ -21,6 +21,7 @@ type SettingsNav struct {
 const (
 	AccountPath = "/settings"
 	MailPath    = "/settings/mail"
+	PeoplePath  = "/settings/people"
 
 	ResetLinkPath = "/settings/reset-link"
 )
@@ -28,7 +29,7 @@ const (
 func (n SettingsNav) segments() []component.Segment {
 	pages := []component.Segment{{Text: "Account", URL: AccountPath}}
 	if n.Admin {
-		pages = append(pages, component.Segment{Text: "Reset links", URL: ResetLinkPath}, component.Segment{Text: "Mail", URL: MailPath})
+		pages = append(pages, component.Segment{Text: "People", URL: PeoplePath}, component.Segment{Text: "Mail", URL: MailPath})
 	}
 	for i := range pages {
 		pages[i].Selected = pages[i].URL == n.Active
