@@ -53,7 +53,8 @@ func (c *switcher) readPools(ctx context.Context) ([]engine.Pool, error) {
 }
 
 // waitForPools waits until no transaction through a pool has been open for long.
-// Nobody is held up meanwhile.
+// No client of a pool is held up meanwhile, but the app may be in maintenance
+// mode and a window does not stay open for ever, so there is an end to it.
 func (c *switcher) waitForPools(ctx context.Context) error {
 	pools, err := c.readPools(ctx)
 	if err != nil {
@@ -64,6 +65,9 @@ func (c *switcher) waitForPools(ctx context.Context) error {
 		return nil
 	}
 	if err := c.mustBeShort(ctx, pools); err != nil {
+		if since := c.StartedAt("wait_for_pools"); since != nil && time.Since(*since) >= c.j.SwitchPatience {
+			return workflow.Abort("A transaction through the connection pool did not end within the %s for which it was waited. End it on the database's page, then try again.", c.j.SwitchPatience)
+		}
 		return err
 	}
 	c.Detail("%s, no transaction open for more than %d ms", counted(len(pools), "connection pool"), pooledTransactionLimit.Milliseconds())

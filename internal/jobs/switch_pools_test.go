@@ -349,3 +349,24 @@ func TestPoolsAreKept(t *testing.T) {
 		return err == nil && dbErr == nil && len(pids) == 0 && len(left) == 0
 	})
 }
+
+// The app is down while a changeover waits for the pool, so it does not wait for
+// ever: it is put back, and the app is up again.
+func TestPooledTransactionIsNotWaitedForForEver(t *testing.T) {
+	h := newHouse(t, func(h *house) { h.patience = 2 * time.Second })
+	h.scale()
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	p := h.pooled(leader, 2)
+	held := p.hold()
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationUndone)
+	if !strings.Contains(op.Reason, "through the connection pool did not end") {
+		t.Errorf("the reason is %q", op.Reason)
+	}
+	if _, err := held.Exec(t.Context(), "commit"); err != nil {
+		t.Errorf("the transaction that was in the way: %v", err)
+	}
+	p.close("after it was put back", true)
+	h.inOrder("after it was put back")
+}
