@@ -79,7 +79,7 @@ func (p *pooled) close(when string, unnoticed bool) ledger.Report {
 	if !audit.Sound() || report.Failed > 0 {
 		p.h.t.Fatalf("%s: the ledger is not sound: %+v\n%d failed: %q", when, audit, report.Failed, report.Errors)
 	}
-	if p.h.t.Failed() || report.Refused > 0 {
+	if unnoticed && report.Refused > 0 {
 		log, _ := os.ReadFile(filepath.Join(p.h.engine.Home, "pools", fmt.Sprint(*p.attachment.PoolID), "server.log"))
 		p.h.t.Logf("%s", log)
 	}
@@ -125,6 +125,7 @@ func (p *pooled) leads() int {
 // Everything that a client behind a pool sees of a changeover, an upgrade and a
 // switch back is a wait.
 func TestPooledClientsNoticeNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")
@@ -157,6 +158,7 @@ func TestPooledClientsNoticeNothing(t *testing.T) {
 // A transaction that stays open through the pool makes the switch wait, and
 // nobody else.
 func TestLongPooledTransactionMakesTheSwitchWait(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")
@@ -195,6 +197,7 @@ func TestLongPooledTransactionMakesTheSwitchWait(t *testing.T) {
 // One that begins in the last moment makes the switch try again in vain until its
 // deadline, and everything is put back; nobody else waits for long meanwhile.
 func TestPooledTransactionThatNeverEndsPutsTheSwitchBack(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, withDeadline(4*time.Second))
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")
@@ -229,13 +232,18 @@ func TestPooledTransactionThatNeverEndsPutsTheSwitchBack(t *testing.T) {
 // Killed at each step of the stretch, the program goes on where it was; what the
 // clients see is a longer wait. Undone, they go on with the old leader.
 func TestPooledClientsSurviveKillsOfTheProgram(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")
 	p := h.pooled(leader, 4)
 	killed := errors.New("killed")
-	for _, step := range []string{"pause_pools", "fence_writes", "wait_until_zero_behind", "unfollow", "resume_pools", "promote"} {
-		for _, when := range []string{"before", "after"} {
+	seed := newSeed(t)
+	for i, step := range []string{"pause_pools", "fence_writes", "wait_until_zero_behind", "unfollow", "resume_pools", "promote"} {
+		for k, when := range []string{"before", "after"} {
+			if !everything() && (2*i+k+seed)%3 != 0 { // a third of them in CI
+				continue
+			}
 			done := false
 			h.setHook(func(at, what, name string) error {
 				if !done && at == when && what == "do" && name == step {
@@ -259,9 +267,6 @@ func TestPooledClientsSurviveKillsOfTheProgram(t *testing.T) {
 			op, err = h.jobs.StartDestroy(t.Context(), actor, old.ID, h.app.Name)
 			h.ended(op, err, platform.OperationCompleted)
 			follower = h.follower(leader, "standard-2")
-			if testing.Short() {
-				break
-			}
 		}
 	}
 	p.close("killed at every step", true)
@@ -271,6 +276,7 @@ func TestPooledClientsSurviveKillsOfTheProgram(t *testing.T) {
 // connections and nothing else: nothing acknowledged is missing, and the pool is
 // back, never leading to the fenced server.
 func TestPoolIsKilledInTheMiddleOfASwitch(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")
@@ -305,6 +311,7 @@ func TestPoolIsKilledInTheMiddleOfASwitch(t *testing.T) {
 // A pool that dies on an ordinary day is back within 5 s, and one that was left
 // paused goes on.
 func TestPoolsAreKept(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	p := h.pooled(leader, 2)

@@ -85,7 +85,7 @@ func (c *Console) Pause(ctx context.Context, limit time.Duration) error {
 	if resumeErr := c.Resume(back); resumeErr != nil {
 		return errors.Join(err, resumeErr)
 	}
-	if late && ctx.Err() == nil {
+	if late && !errors.Is(ctx.Err(), context.Canceled) {
 		return ErrBusy
 	}
 	return err
