@@ -52,10 +52,12 @@ type app struct {
 	hub       *hub
 	family    *family
 	outgoing  *outgoing.Dialer
-	shapes    *shapes
-	counts    *requestCounts
-	version   string
-	startedAt time.Time
+	// identities is nil where no identity provider is set.
+	identities *identities
+	shapes     *shapes
+	counts     *requestCounts
+	version    string
+	startedAt  time.Time
 
 	socketBuffers websocket.BufferPool
 	ready         atomic.Bool // River and the engine are up
@@ -88,6 +90,9 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		counts:    &requestCounts{routes: map[string]*routeCount{}},
 		recent:    &recentForms{forms: map[[32]byte]*sentForm{}},
 		version:   shortVersion(), startedAt: time.Now(), socketBuffers: &sync.Pool{},
+	}
+	if cfg.Provider != nil {
+		a.identities = &identities{identityProvider: cfg.Provider, client: a.outgoing.Client(10 * time.Second), back: cfg.Link("/sign-in/provider/return")}
 	}
 	a.hub = newHub(log, a.renderTopic, a.allowTopics)
 	a.family = &family{read: func(ctx context.Context) ([]db.DatabaseWithServer, error) { return db.ListRunning(ctx, a.pool) }}

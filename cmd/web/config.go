@@ -32,6 +32,8 @@ type config struct {
 	Development    bool      // CHANGEOVER_DEVELOPMENT, serves /styleguide
 
 	OutgoingAllow outgoing.Allow // CHANGEOVER_OUTGOING_ALLOW, beside the public internet
+
+	Provider *identityProvider // CHANGEOVER_OIDC_*; nil: none
 }
 
 // zoneDir is a place for servers and the directory it keeps them in.
@@ -101,6 +103,9 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 	}
 	if c.OutgoingAllow, err = outgoing.ParseAllow(getenv("CHANGEOVER_OUTGOING_ALLOW")); err != nil {
 		return config{}, badSetting("CHANGEOVER_OUTGOING_ALLOW", "%v.", err)
+	}
+	if c.Provider, err = readProvider(getenv); err != nil {
+		return config{}, err
 	}
 	switch v := getenv("CHANGEOVER_DEVELOPMENT"); v {
 	case "", "0":

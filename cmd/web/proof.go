@@ -63,6 +63,15 @@ func (a *app) showProof(c echo.Context, form component.Form) error {
 	if view.Passkey, err = a.hasPasskeyHere(c, visitorOf(c).UserID); err != nil {
 		return err
 	}
+	if a.identities != nil {
+		since, err := db.IdentitySince(c.Request().Context(), a.pool, visitorOf(c).UserID, a.identities.Issuer)
+		if err != nil {
+			return err
+		}
+		if since != nil {
+			view.Provider = a.identities.Host
+		}
+	}
 	if u, err := url.Parse(c.Request().Referer()); err == nil && u.Host == c.Request().Host && u.Path != c.Request().URL.Path {
 		view.Back.URL = localPath(u.Path)
 	}

@@ -73,6 +73,8 @@ func (a *app) routes() []route {
 		{post, "/sign-in/second", a.secondCreate, public, "sign in with a second factor", "", 0},
 		{post, "/sign-in/passkey/options", a.passkeyOptions, public, "", "a challenge, which opens nothing", 0},
 		{post, "/sign-in/passkey", a.passkeySignIn, public, "sign in with a passkey", "", 0},
+		{get, "/sign-in/provider", a.identityBegin, public, "", "it sends the browser to the identity provider", 0},
+		{get, "/sign-in/provider/return", a.identityReturn, public, "sign in with the identity provider", "", 0},
 		{get, "/sign-in/:token", a.signInLinkShow, public, "", reads, 0},
 		{post, "/sign-in/:token", a.signInLinkUse, public, "sign in with a link", "", 0},
 		{get, invitationPath + ":token", a.invitationShow, public, "", reads, 0},

@@ -155,6 +155,13 @@ func (a *app) passkeyRemove(c echo.Context) error {
 func (a *app) factorView(c echo.Context, factors db.Factors, form component.Form) (page.FactorView, error) {
 	site := a.passkeySiteOf(c)
 	view := page.FactorView{AuthenticatorSince: factors.AuthenticatorSince, On: factors.Any(), RecoveryLeft: factors.RecoveryCodes, PasskeyForm: withToken(c, form), PasskeyWhyNot: site.whyNot}
+	if a.identities != nil {
+		since, err := db.IdentitySince(c.Request().Context(), a.pool, visitorOf(c).UserID, a.identities.Issuer)
+		if err != nil {
+			return view, err
+		}
+		view.Provider, view.ProviderSince = a.identities.Host, since
+	}
 	list, err := db.ListPasskeys(c.Request().Context(), a.pool, visitorOf(c).UserID)
 	for _, k := range list {
 		view.Passkeys = append(view.Passkeys, page.PasskeyRow{ID: k.ID, Name: k.Name, Site: k.Site, Here: k.Site == site.name && site.whyNot == "", CreatedAt: k.CreatedAt, LastUsedAt: k.LastUsedAt})

@@ -114,6 +114,9 @@ func (a *app) setPassword(c echo.Context) error {
 		}
 		a.byAccount.forgive(user.Email)
 	}
+	if user.PasswordHash == nil && time.Since(v.ProvedAt) > provedFor {
+		return platform.Forbidden("You have no password yet, and it is more than 10 minutes ago that you proved who you are. Sign out, sign in again, and set one then.")
+	}
 	hash, err := a.newPassword(c, user.Email)
 	if err != nil {
 		return err

@@ -28,7 +28,10 @@ func (a *app) showSignIn(c echo.Context, form component.Form) error {
 	if err != nil {
 		return err
 	}
-	view := page.SignInView{Form: form, Host: a.cfg.URL.Host, MailSet: mail, Script: a.asset("passkey.js")}
+	view := page.SignInView{Form: form, Host: a.cfg.URL.Host, MailSet: mail, Script: a.asset("passkey.js"), Next: c.QueryParam("next")}
+	if a.identities != nil {
+		view.Provider = a.identities.Host
+	}
 	if site := a.passkeySiteOf(c); site.whyNot == "" {
 		if view.Passkey, err = db.PasskeysAreUsedAt(c.Request().Context(), a.pool, site.name); err != nil {
 			return err
