@@ -33,7 +33,7 @@ type config struct {
 
 	OutgoingAllow outgoing.Allow // CHANGEOVER_OUTGOING_ALLOW, beside the public internet
 
-	Provider *identityProvider // CHANGEOVER_OIDC_*; nil: none
+	Provider *identityProvider // CHANGEOVER_OIDC_ISSUER and what goes with it; nil: none
 }
 
 // zoneDir is a place for servers and the directory it keeps them in.

@@ -9,7 +9,7 @@ import (
 	"changeover/internal/platform/outgoing"
 )
 
-// identityProvider is where people can sign in besides here: CHANGEOVER_OIDC_*.
+// identityProvider is where people can sign in besides here: CHANGEOVER_OIDC_ISSUER and what goes with it.
 type identityProvider struct {
 	Issuer  string   // as it was typed: it is compared letter by letter
 	Host    string   // of the issuer, for people

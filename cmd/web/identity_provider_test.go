@@ -134,6 +134,13 @@ func (p *testProvider) says(change func(map[string]any)) {
 	p.claims = change
 }
 
+// behaves lets it sign with another key, or refuse.
+func (p *testProvider) behaves(signer *ecdsa.PrivateKey, refused string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signer, p.refused = signer, refused
+}
+
 // account makes it say that the browser's person is somebody.
 func (p *testProvider) account(subject, email string) {
 	p.says(func(c map[string]any) { c["sub"], c["email"] = subject, email })

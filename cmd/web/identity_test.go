@@ -94,10 +94,10 @@ func TestProviderAnswersThatDoNotHold(t *testing.T) {
 		}
 	}
 	p.says(nil)
-	p.signer = stranger
+	p.behaves(stranger, "")
 	v := s.throughProvider(t)
 	v.want(http.StatusForbidden, "/sign-in/provider/return")
-	p.signer, p.refused = nil, "access_denied"
+	p.behaves(nil, "access_denied")
 	v = s.throughProvider(t)
 	v.want(http.StatusForbidden, "/sign-in/provider/return")
 	v.wantText("did not sign you in (access_denied)")
@@ -236,7 +236,8 @@ func TestProviderIsAProof(t *testing.T) {
 	v.want(http.StatusForbidden, "/sign-in/provider/return")
 	p.says(func(c map[string]any) { c["auth_time"] = time.Now().Unix() })
 	v.get(link)
-	v.want(200, "/settings")
+	v.want(200, "/databases")
+	v.get("/settings")
 	v.submit("/settings/tokens", "token_name", "deploys")
 	v.want(200, "/settings/tokens")
 	v.get("/settings")

@@ -37,7 +37,8 @@ func TestPages(t *testing.T) {
 		t.Skip("Looking at every page takes a minute; it is left out with -short.")
 	}
 	findBrowser(t)
-	s := newSite(t, map[string]string{"CHANGEOVER_DEVELOPMENT": "1"})
+	// With every way in; nobody at the identity provider is asked until its button is pressed.
+	s := newSite(t, map[string]string{"CHANGEOVER_DEVELOPMENT": "1", "CHANGEOVER_OIDC_ISSUER": "https://accounts.example.com", "CHANGEOVER_OIDC_CLIENT_ID": "changeover", "CHANGEOVER_OIDC_DOMAINS": "example.com"})
 	go s.listen(t.Context())
 	v := s.signedIn(t, pagesUser)
 	c := &catalogueWalk{looks: []look{{"light", 1440}, {"dark", 390}}, titles: map[string]string{}}

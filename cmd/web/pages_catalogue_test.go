@@ -34,6 +34,9 @@ func notPages() map[string]string {
 		"/static/*": "files",
 
 		"/calendar/:token": "a calendar",
+
+		"/sign-in/provider":        "a redirect to the identity provider",
+		"/sign-in/provider/return": "a redirect, or the sign-in page with what was wrong",
 	}
 }
 

@@ -12,6 +12,8 @@ func factorRights() []right {
 		{"POST /settings/authenticator/begin", [visitors]int{303, 303, 303, 303, 303, 303, 403}, nil},
 		{"POST /settings/authenticator", [visitors]int{303, 422, 422, 422, 422, 422, 403}, nil},
 		{"POST /settings/authenticator/remove", [visitors]int{303, 404, 404, 404, 404, 404, 403}, nil},
+		{"GET /sign-in/provider", [visitors]int{404, 404, 404, 404, 404, 404, 404}, nil}, // none is set
+		{"GET /sign-in/provider/return", [visitors]int{404, 404, 404, 404, 404, 404, 404}, nil},
 		{"POST /sign-in/passkey/options", [visitors]int{409, 409, 409, 409, 409, 409, 409}, nil}, // the site is open at an address
 		{"POST /sign-in/passkey", [visitors]int{409, 409, 409, 409, 409, 409, 409}, nil},
 		{"POST /settings/passkeys/options", [visitors]int{303, 409, 409, 409, 409, 409, 403}, nil},
