@@ -98,7 +98,7 @@ func (a *app) routes() []route {
 		{get, "/databases/:database/window", a.windowShow, operator, "", reads, 0},
 		{post, "/databases/:database/window", a.windowSet, operator, "set maintenance window", "", once},
 		{get, "/databases/:database/recreate", a.recreateConfirm, manager, "", reads, 0},
-		{post, "/databases/:database/recreate", a.recreateStart, manager, "re-create follower", "", once},
+		{post, "/databases/:database/recreate", a.recreateStart, manager, "re-create follower", "", once | fresh},
 		{get, "/databases/:database/unfollow", a.unfollowConfirm, manager, "", reads, 0},
 		{post, "/databases/:database/unfollow", a.unfollowStart, manager, "unfollow", "", once | fresh},
 		{get, "/databases/:database/promote", a.promoteConfirm, manager, "", reads, 0},
