@@ -164,7 +164,7 @@ func (a *app) operationView(ctx context.Context, access platform.Access, op plat
 	}
 	holder := a.heldUpBy(ctx, drawn, target)
 	view.Verdict = verdict(drawn, database, target, view, holder, may)
-	view.RetryFirst = view.CanRetry && view.Verdict != nil && len(view.Verdict.Acts) == 0
+	view.RetryFirst = view.CanRetry && op.CancelRequestedBy == "" && view.Verdict != nil && len(view.Verdict.Acts) == 0
 	if drawn.change != nil {
 		view.Outage = outage(drawn)
 		aside := a.changeoverAside

@@ -20,6 +20,7 @@ type shownPage struct {
 	then      func(*tab)
 	signedOut bool
 	refused   bool // it is answered with an error's status on purpose
+	offline   bool // its socket cannot be opened, of which the browser complains for as long as it is open
 	alone     bool // it changes what other pages show, so no other is open meanwhile
 }
 

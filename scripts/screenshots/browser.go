@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -78,7 +79,7 @@ func (b *browser) photograph(s shot, theme string) ([]byte, error) {
 	defer cancel()
 	err := chromedp.Do(ctx,
 		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}),
-		chromedp.EmulateViewport(s.width, max(s.height, 1000), chromedp.EmulateScale(1.5)), chromedp.Navigate(b.url+s.path))
+		chromedp.EmulateViewport(s.width, cmp.Or(s.height, 1000), chromedp.EmulateScale(1.5)), chromedp.Navigate(b.url+s.path))
 	if err != nil {
 		return nil, err
 	}
