@@ -35,6 +35,16 @@ type Engine interface {
 	// DropDatabase removes a database of the shared cluster s, and its role unless
 	// that is "". An epoch counts for this database, not for its neighbours.
 	DropDatabase(ctx context.Context, epoch int64, s engine.Server, databaseName, roleName string) error
+	// EmptyDatabase makes a database of the running shared cluster s anew, empty,
+	// and its role where that is missing. Nobody is let in before CreateDatabase.
+	EmptyDatabase(ctx context.Context, epoch int64, s engine.Server, d engine.SharedDatabase) error
+	// CopyDatabase copies a database into one that EmptyDatabase has made, with the
+	// app's rights there, and returns when all is in it.
+	CopyDatabase(ctx context.Context, epoch int64, c engine.DatabaseCopy) error
+	// CloseDatabase lets nobody but the administrator into a database of the shared
+	// cluster s any more, ends who is in it, and returns when that is certain.
+	// CreateDatabase lets the role in again. ended is how many sessions there were.
+	CloseDatabase(ctx context.Context, epoch int64, s engine.Server, databaseName, roleName string) (ended int, err error)
 	// Copy starts, or finds running, a base backup of from into s, streaming
 	// through slot. It returns at once; CopyProgress tells the rest.
 	Copy(ctx context.Context, epoch int64, s, from engine.Server, slot string) error

@@ -46,6 +46,16 @@ type SharedDatabase struct {
 	TempBytes   int64 // temporary files of one session
 }
 
+// DatabaseCopy is what a snapshot shows of one database of a shared cluster, and
+// where that goes: an empty database that EmptyDatabase has made, of the same or
+// another shared cluster.
+type DatabaseCopy struct {
+	From, To               Server
+	FromDatabase, Database string
+	RoleName               string // the app's, the same on both sides
+	Snapshot               string // exported by a session that lives until the copy has ended
+}
+
 // ControlState is pg_control's cluster state.
 type ControlState string
 

@@ -3,6 +3,8 @@ package local
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 
 	"changeover/internal/platform/engine"
@@ -63,8 +65,8 @@ func (e *Engine) makeDatabase(ctx context.Context, c cluster, d engine.SharedDat
 }
 
 // DropDatabase removes a database of the shared cluster s with its data and ends
-// its sessions, and then its role, unless that is empty. It is nil for one that
-// is not there.
+// its sessions, and then its role, unless that is empty, and whoever was copying
+// into it. It is nil for one that is not there.
 func (e *Engine) DropDatabase(ctx context.Context, epoch int64, s engine.Server, databaseName, roleName string) error {
 	c, err := e.cluster(s)
 	if err != nil {
@@ -74,7 +76,11 @@ func (e *Engine) DropDatabase(ctx context.Context, epoch int64, s engine.Server,
 		if err := e.keepOut(ctx, c, databaseName); err != nil {
 			return err
 		}
-		statements := []string{"drop database if exists " + pgx.Identifier{databaseName}.Sanitize() + " with (force)"}
+		// A role that was copying goes last: a copy that a killed attempt left behind
+		// is ended with the database.
+		defer func() { _ = os.Remove(filepath.Join(c.member(databaseName).dir, copyPassword)) }()
+		statements := []string{"drop database if exists " + pgx.Identifier{databaseName}.Sanitize() + " with (force)",
+			"drop role if exists " + pgx.Identifier{copyRole(databaseName)}.Sanitize()}
 		if roleName != "" {
 			statements = append(statements, "drop role if exists "+pgx.Identifier{roleName}.Sanitize())
 		}
