@@ -20,7 +20,7 @@ union all
 select 'large object ' || m.oid || ', ' || (select count(*) || ' pages, sum ' || coalesce(sum(hashtextextended(encode(l.data, 'hex'), l.pageno)::numeric), 0) from pg_largeobject l where l.loid = m.oid)
 	from pg_largeobject_metadata m
 union all
-select 'relation ' || format('%I.%I', n.nspname, c.relname) || ' of kind ' || c.relkind || ' of ' || c.relowner::regrole || ', ' || coalesce(c.relacl::text, 'nobody else')
+select 'relation ' || format('%I.%I', n.nspname, c.relname) || ' of kind ' || c.relkind::text || ' of ' || c.relowner::regrole || ', ' || coalesce(c.relacl::text, 'nobody else')
 	from pg_class c join pg_namespace n on n.oid = c.relnamespace
 	where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 union all
@@ -29,7 +29,7 @@ select 'function ' || p.oid::regprocedure || ' of ' || p.proowner::regrole || ',
 union all
 select 'constraint ' || conname || ' on ' || conrelid::regclass || ': ' || pg_get_constraintdef(oid) from pg_constraint where conrelid <> 0 and connamespace <> 'pg_catalog'::regnamespace
 union all
-select 'trigger ' || t.tgname || ' on ' || t.tgrelid::regclass || ', ' || t.tgenabled from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+select 'trigger ' || t.tgname || ' on ' || t.tgrelid::regclass || ', ' || t.tgenabled::text from pg_trigger t join pg_proc p on p.oid = t.tgfoid
 	where not t.tgisinternal and p.pronamespace not in (select oid from pg_namespace where nspname ~ '^pg_changeover')
 union all
 select 'policy ' || polname || ' on ' || polrelid::regclass from pg_policy

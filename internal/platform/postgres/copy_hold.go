@@ -50,9 +50,9 @@ const holdTries = 20
 // DDL is refused by an event trigger, and what had begun before that is ended
 // with its session. Rows are kept by EXCLUSIVE locks on every table, taken before
 // the snapshot is: what a writer then waits for, it gets only when the session
-// has ended. New sessions of the app are read-only from their start, so that
-// ordinary clients are refused at once instead of waiting; that is a courtesy,
-// which they may override, and not what keeps the rows.
+// has ended. New sessions of the app are read-only from their start and wait for
+// no lock longer than 200 ms, so that ordinary clients are refused instead of
+// hanging; that is a courtesy, which they may override, and not what keeps the rows.
 func NewHold(ctx context.Context, conn *pgx.Conn, name string) (*Hold, error) {
 	h := &Hold{conn: conn}
 	err := h.take(ctx, name)
@@ -64,8 +64,8 @@ func NewHold(ctx context.Context, conn *pgx.Conn, name string) (*Hold, error) {
 }
 
 func (h *Hold) take(ctx context.Context, name string) error {
-	if _, err := h.conn.Exec(ctx, `select set_config('application_name', $1, false), set_config('statement_timeout', '0', false),
-		set_config('idle_in_transaction_session_timeout', '0', false)`, name); err != nil {
+	if _, err := h.conn.Exec(ctx, `select set_config('application_name', $1, false), set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
+		set_config('default_transaction_read_only', 'off', false), set_config('idle_in_transaction_session_timeout', '0', false)`, name); err != nil {
 		return err
 	}
 	for left := 1; left > 0; {
@@ -78,7 +78,15 @@ func (h *Hold) take(ctx context.Context, name string) error {
 	if err := setReadOnly(ctx, h.conn, true); err != nil {
 		return err
 	}
-	if _, err := h.conn.Exec(ctx, "begin; "+copyGuardText+"; commit", pgx.QueryExecModeSimpleProtocol); err != nil {
+	lo, err := texts(ctx, h.conn, largeObjectWriters)
+	if err != nil {
+		return err
+	}
+	guard := "begin; " + copyGuardText
+	for _, function := range lo {
+		guard += "; revoke execute on function " + function + " from public"
+	}
+	if _, err := h.conn.Exec(ctx, guard+"; commit", pgx.QueryExecModeSimpleProtocol); err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
@@ -98,10 +106,16 @@ func (h *Hold) take(ctx context.Context, name string) error {
 	}
 }
 
-// toLock are all that rows are kept in: tables and their partitions, and large objects.
+// largeObjectWriters are the functions that change large objects. pg_dump reads
+// those under the lock that writers take, so the functions are taken away
+// instead: only a superuser can give them back.
+const largeObjectWriters = growers + ` union all select 'pg_catalog.lo_unlink(oid)'`
+
+// toLock are all that rows are kept in: tables and their partitions, and the list
+// of large objects.
 const toLock = `select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
 	where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema'
-	  and (n.nspname !~ '^pg_' or c.oid in ('pg_largeobject'::regclass, 'pg_largeobject_metadata'::regclass))
+	  and (n.nspname !~ '^pg_' or c.oid = 'pg_largeobject_metadata'::regclass)
 	order by c.oid`
 
 // lock takes the locks and then the snapshot, and looks that none is missing.
@@ -147,7 +161,26 @@ func (h *Hold) Release() {
 
 // AllowChanges takes back what NewHold has put into the connection's database.
 func AllowChanges(ctx context.Context, conn *pgx.Conn) error {
-	if _, err := conn.Exec(ctx, `begin; drop event trigger if exists changeover_copy; drop schema if exists `+copySchema+` cascade; commit`, pgx.QueryExecModeSimpleProtocol); err != nil {
+	// A session that begins while the database is held is read-only, ours too.
+	if _, err := conn.Exec(ctx, "set default_transaction_read_only = off"); err != nil {
+		return err
+	}
+	sql := `begin; drop event trigger if exists changeover_copy; drop schema if exists ` + copySchema + ` cascade`
+	var full bool
+	if err := conn.QueryRow(ctx, `select to_regnamespace('`+guardSchema+`') is not null`).Scan(&full); err != nil {
+		return err
+	}
+	lo, err := texts(ctx, conn, largeObjectWriters)
+	if err != nil {
+		return err
+	}
+	for _, function := range lo {
+		// A full database keeps what would make it larger to itself, as before.
+		if !full || strings.HasPrefix(function, "pg_catalog.lo_unlink") {
+			sql += "; grant execute on function " + function + " to public"
+		}
+	}
+	if _, err := conn.Exec(ctx, sql+"; commit", pgx.QueryExecModeSimpleProtocol); err != nil {
 		return fmt.Errorf("allow changes: %w", err)
 	}
 	return setReadOnly(ctx, conn, false)
@@ -160,11 +193,11 @@ func setReadOnly(ctx context.Context, conn *pgx.Conn, on bool) error {
 	if err := conn.QueryRow(ctx, "select current_database()").Scan(&name); err != nil {
 		return err
 	}
-	change := " reset default_transaction_read_only"
+	database := "alter database " + pgx.Identifier{name}.Sanitize()
+	sql := database + " reset default_transaction_read_only; " + database + " reset lock_timeout"
 	if on {
-		change = " set default_transaction_read_only = on"
+		sql = database + " set default_transaction_read_only = on; " + database + " set lock_timeout = '200ms'"
 	}
-	// It is for everybody, us too: our own transactions here say read write.
-	_, err := conn.Exec(ctx, "set default_transaction_read_only = off; alter database "+pgx.Identifier{name}.Sanitize()+change, pgx.QueryExecModeSimpleProtocol)
+	_, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
 	return err
 }

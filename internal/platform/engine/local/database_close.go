@@ -47,17 +47,22 @@ func (e *Engine) CloseDatabase(ctx context.Context, epoch int64, s engine.Server
 func endSessions(ctx context.Context, conn *pgx.Conn, databaseName string) (ended int, err error) {
 	seen := map[int32]bool{}
 	for deadline := time.Now().Add(closedWithin); ; {
-		rows, err := conn.Query(ctx, `select a.pid from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
-			where a.datname = $1 and a.backend_type = 'client backend' and not r.rolsuper and pg_terminate_backend(a.pid)`, databaseName)
+		// In the list of columns, since conditions are tried in any order.
+		rows, err := conn.Query(ctx, `select a.pid, pg_terminate_backend(a.pid) from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+			where a.datname = $1 and a.backend_type = 'client backend' and not r.rolsuper`, databaseName)
 		if err != nil {
 			return len(seen), err
 		}
-		pids, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+		type session struct {
+			PID  int32
+			Told bool
+		}
+		pids, err := pgx.CollectRows(rows, pgx.RowToStructByPos[session])
 		if err != nil {
 			return len(seen), err
 		}
-		for _, pid := range pids {
-			seen[pid] = true
+		for _, s := range pids {
+			seen[s.PID] = true
 		}
 		var beginning int
 		err = conn.QueryRow(ctx, `select count(*) from pg_locks l join pg_database d on d.oid = l.objid

@@ -68,7 +68,7 @@ func (e *Engine) CopyDatabase(ctx context.Context, epoch int64, copying engine.D
 	if err := d.letCopyIn(ctx); err != nil {
 		return fmt.Errorf("copy a database: %w", err)
 	}
-	for _, part := range []func(context.Context) error{d.dumpSchema, d.chooseContents, d.makeSchema, d.copyRows, d.finishSchema} {
+	for _, part := range []func(context.Context) error{d.dumpSchema, d.chooseContents, d.makeSchema, d.copyRows, d.finishSchema, d.forceRowSecurity} {
 		// The lock is not held while it copies: a newer attempt ends what a frozen
 		// one has left by making the database anew.
 		if err := e.ActOnDatabase(ctx, epoch, copying.To, copying.Database, func() error { return nil }); err != nil {
@@ -262,8 +262,36 @@ func (d *databaseCopy) guards(ctx context.Context) (map[string]bool, error) {
 	return guards, err
 }
 
+// makeSchema makes tables and functions. Row security that binds a table's owner
+// too would keep rows from the foreign keys' checks: it is forced when all is there.
 func (d *databaseCopy) makeSchema(ctx context.Context) error {
-	return d.restoreSection(ctx, "pre-data")
+	if err := d.restoreSection(ctx, "pre-data"); err != nil {
+		return err
+	}
+	return d.alterForced(ctx, " no force row level security")
+}
+
+func (d *databaseCopy) forceRowSecurity(ctx context.Context) error {
+	return d.alterForced(ctx, " force row level security")
+}
+
+// alterForced changes the tables whose row security is forced in the old database.
+func (d *databaseCopy) alterForced(ctx context.Context, change string) error {
+	conn, err := pgx.ConnectConfig(ctx, d.adminConfig(d.from.port, d.c.FromDatabase))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	rows, err := conn.Query(ctx, `select 'alter table ' || format('%I.%I', n.nspname, c.relname) || $1 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relforcerowsecurity and n.nspname !~ '^pg_'`, change)
+	if err != nil {
+		return err
+	}
+	statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(statements) == 0 {
+		return err
+	}
+	return d.execAll(ctx, d.to, d.c.Database, statements...)
 }
 
 func (d *databaseCopy) finishSchema(ctx context.Context) error {
