@@ -181,7 +181,7 @@ func judge(err error, ended outcome) outcome {
 		return ended // the connection broke
 	}
 	switch pgErr.Code {
-	case "25006": // read-only: a server in recovery
+	case "25006", "55P03": // read-only: a server in recovery; its rows are locked: a database that is being copied
 		return refused
 	case "57P01", "57P02", "57P03", "57P05": // shutting down, crashing, starting up
 		return ended

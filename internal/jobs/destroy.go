@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
@@ -53,6 +54,9 @@ func (d *destroyer) removeServer(ctx context.Context) error {
 		return nil
 	}
 	if d.it.Server.Shared {
+		if _, err := d.j.dropKept(ctx, d.Epoch, d.it, time.Time{}, d.InTx); err != nil {
+			return err
+		}
 		d.Detail("Its database and its role are dropped; the shared cluster goes on")
 		return d.j.Engine.DropDatabase(ctx, d.Epoch, d.it.Server, d.it.Database.DatabaseName, d.it.Database.RoleName)
 	}

@@ -49,7 +49,7 @@ func (j *Jobs) wakeDue(ctx context.Context) error {
 // scheduler is who acts when nobody has asked.
 const scheduler = "Changeover"
 
-// destroyKept ends the old servers that were kept long enough. One whose
+// destroyKept ends the old servers and databases that were kept long enough. One whose
 // database another operation has waits for the end of that.
 func (j *Jobs) destroyKept(ctx context.Context) error {
 	due, err := db.KeptLongEnough(ctx, j.Pool, j.Now())
@@ -58,9 +58,27 @@ func (j *Jobs) destroyKept(ctx context.Context) error {
 	}
 	for _, r := range due {
 		_, err := j.StartDestroyOldServer(ctx, scheduler, r.DatabaseID)
-		if kind := platform.KindOf(err); err != nil && kind != platform.KindConflict && kind != platform.KindNotFound {
+		if err := unlessBusy(err); err != nil {
 			return err
 		}
+	}
+	closed, err := db.DatabasesKeptLongEnough(ctx, j.Pool, j.Now())
+	if err != nil {
+		return err
+	}
+	for _, m := range closed {
+		_, err := j.StartDropOldDatabase(ctx, scheduler, m.DatabaseID)
+		if err := unlessBusy(err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlessBusy leaves out the errors after which the next look tries again.
+func unlessBusy(err error) error {
+	if kind := platform.KindOf(err); err != nil && kind != platform.KindConflict && kind != platform.KindNotFound {
+		return err
 	}
 	return nil
 }

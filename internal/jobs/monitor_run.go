@@ -71,7 +71,7 @@ func (w *watched) sampled() bool { return w.followed || w.leaderServerID != 0 }
 
 // isSame is whether w can go on being read as it is when the table now says n.
 func (w *watched) isSame(n *watched) bool {
-	return w.Server.ID == n.Server.ID && w.Server.Port == n.Server.Port && w.leaderServerID == n.leaderServerID && w.followed == n.followed
+	return w.Server.ID == n.Server.ID && w.Database.DatabaseName == n.Database.DatabaseName && w.Server.Port == n.Server.Port && w.leaderServerID == n.leaderServerID && w.followed == n.followed
 }
 
 // NewMonitor makes a monitor. It does nothing before Run.

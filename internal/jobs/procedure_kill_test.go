@@ -22,7 +22,7 @@ func TestEveryOtherProcedureGoesOnWhereverItIsKilled(t *testing.T) {
 	lives, pick := 1, func(_ int, points []point) []point { return third(points, seed) }
 	elsewhere := func(kind platform.OperationKind) bool { // it has a loop of its own
 		switch kind {
-		case platform.FollowerChangeover, platform.Upgrade, platform.SwitchBack, platform.DestroyOldServer, platform.RecreateFollower:
+		case platform.FollowerChangeover, platform.Upgrade, platform.SwitchBack, platform.DestroyOldServer, platform.RecreateFollower, platform.UpgradeEssential, platform.DropOldDatabase:
 			return true
 		}
 		return false

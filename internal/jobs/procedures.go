@@ -25,6 +25,8 @@ func (j *Jobs) allProcedures() map[platform.OperationKind]procedure {
 		platform.Upgrade:            beginningAgain(procedureOf(platform.Upgrade, upgrade(j.SwitchDeadline), j.newUpgrader, (*upgrader).close, (*upgrader).ended), (*upgrader).beginAgain),
 		platform.SwitchBack:         procedureOf(platform.SwitchBack, switchBack(j.SwitchDeadline), j.newUpgrader, (*upgrader).close, (*upgrader).ended),
 		platform.DestroyOldServer:   procedureOf(platform.DestroyOldServer, destroyOldServer, j.newOldServerDestroyer, nil, (*oldServerDestroyer).ended),
+		platform.UpgradeEssential:   procedureOf(platform.UpgradeEssential, upgradeEssential, j.newMover, (*mover).close, (*mover).ended),
+		platform.DropOldDatabase:    procedureOf(platform.DropOldDatabase, dropOldDatabase, j.newOldDatabaseDropper, nil, (*oldDatabaseDropper).ended),
 		platform.RecreateFollower:   procedureOf(platform.RecreateFollower, recreateFollower, j.newRecreator, nil, (*recreator).ended),
 		platform.DestroyDatabase:    procedureOf(platform.DestroyDatabase, destroy, j.newDestroyer, nil, (*destroyer).ended),
 	}

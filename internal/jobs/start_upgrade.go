@@ -29,6 +29,9 @@ type Upgrade struct {
 	At         time.Time // with UpgradeAt
 	// RequiredBy is until when it must have begun; nil where it need not.
 	RequiredBy *time.Time
+	// Maintenance turns maintenance mode of the app on while an Essential database
+	// is copied.
+	Maintenance bool
 }
 
 // StartUpgrade begins to prepare a replacement; the switch comes in a
@@ -43,6 +46,9 @@ func (j *Jobs) StartUpgrade(ctx context.Context, actor string, u Upgrade) (platf
 		plan, err := j.canUpgrade(ctx, tx, d, u.Plan)
 		if err != nil {
 			return platform.Operation{}, err
+		}
+		if plan.Tier.IsShared {
+			return j.startMove(ctx, tx, actor, d, plan, u)
 		}
 		m := db.NewMaintenance{DatabaseID: d.ID, Kind: platform.MaintenanceUpgrade, FromPlan: d.Plan, ToPlan: plan.Name, RequiredBy: u.RequiredBy, CreatedBy: actor}
 		if err := j.firstTime(ctx, tx, d, u, &m); err != nil {
@@ -86,10 +92,6 @@ func (j *Jobs) canUpgrade(ctx context.Context, q db.Querier, d platform.Database
 		return plan, err
 	}
 	switch {
-	case !from.Tier.HasWindow:
-		// Within Essential there is no replacement by replication: spec 3a has
-		// another way for it.
-		return plan, platform.Conflict("%s is an Essential database, and those are not upgraded by a replacement. Copy it to %s instead.", d.Name, plan.Name)
 	case d.IsFollower():
 		return plan, platform.Conflict("%s is a follower. Make another follower on %s and destroy this one, or upgrade its leader: followers go with it.", d.Name, plan.Name)
 	case d.State == platform.DatabaseFenced:

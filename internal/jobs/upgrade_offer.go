@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -13,6 +14,11 @@ type UpgradeOffer struct {
 	// Next is the opening in which the switch would be if it is ready by then;
 	// nil where blackouts cover more than a year.
 	Next *platform.Slot
+	// AtOnce is an Essential database: it is copied when the upgrade is started,
+	// and refuses writes for about Expected.
+	AtOnce       bool
+	Expected     time.Duration
+	ExpectedFrom string
 	// Followers says what becomes of each follower.
 	Followers []FollowerOutlook
 }
@@ -36,7 +42,14 @@ func (j *Jobs) OfferUpgrade(ctx context.Context, databaseID int64, plan string) 
 	if err != nil {
 		return offer, err
 	}
-	if _, err := j.canUpgrade(ctx, j.Pool, d, plan); err != nil {
+	target, err := j.canUpgrade(ctx, j.Pool, d, plan)
+	if err != nil {
+		return offer, err
+	}
+	if reading, err := db.ReadingOf(ctx, j.Pool, d.ID); err != nil {
+		return offer, err
+	} else if offer.AtOnce = target.Tier.IsShared; offer.AtOnce {
+		offer.Expected, offer.ExpectedFrom, err = j.EstimateMove(ctx, reading.DataBytes)
 		return offer, err
 	}
 	now := j.Now()

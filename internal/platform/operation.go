@@ -18,8 +18,10 @@ const (
 	SeparateDatabase   OperationKind = "separate"
 	DestroyDatabase    OperationKind = "destroy"
 	Upgrade            OperationKind = "upgrade"
+	UpgradeEssential   OperationKind = "upgrade_essential"
 	SwitchBack         OperationKind = "switch_back"
 	DestroyOldServer   OperationKind = "destroy_old_server"
+	DropOldDatabase    OperationKind = "drop_old_database"
 	RecreateFollower   OperationKind = "recreate_follower"
 )
 
@@ -44,12 +46,14 @@ func (k OperationKind) Title() string {
 		return "Make a separate fork"
 	case DestroyDatabase:
 		return "Destroy"
-	case Upgrade:
+	case Upgrade, UpgradeEssential:
 		return "Upgrade"
 	case SwitchBack:
 		return "Switch back"
 	case DestroyOldServer:
 		return "Destroy the old server"
+	case DropOldDatabase:
+		return "Drop the old database"
 	case RecreateFollower:
 		return "Re-create follower"
 	}
@@ -59,7 +63,7 @@ func (k OperationKind) Title() string {
 // Switches is whether the procedure is a planned switch, in which writes are
 // refused for a moment that is measured.
 func (k OperationKind) Switches() bool {
-	return k == FollowerChangeover || k == Upgrade || k == SwitchBack
+	return k == FollowerChangeover || k == Upgrade || k == UpgradeEssential || k == SwitchBack
 }
 
 // OperationState is where an operation stands.

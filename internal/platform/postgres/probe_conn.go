@@ -36,6 +36,16 @@ func dialURL(ctx context.Context, raw string) (writer, error) {
 	return &connWriter{conn: conn}, nil
 }
 
+// WriteAsApp makes one write as the app would, through its URL.
+func WriteAsApp(ctx context.Context, url string) error {
+	w, err := dialURL(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	return w.write(ctx)
+}
+
 func (w *connWriter) write(ctx context.Context) error {
 	sql := probeWrite
 	if w.conn.TxStatus() != 'I' {

@@ -62,7 +62,9 @@ func (c *copying) copy(t *testing.T, h *Hold, epoch int64) error {
 		Database: c.target.DatabaseName, RoleName: c.from.RoleName, Snapshot: h.Snapshot})
 }
 
-func (c *copying) url() string { return strings.Replace(c.from.URL, "/"+c.from.DatabaseName+"?", "/"+c.target.DatabaseName+"?", 1) }
+func (c *copying) url() string {
+	return strings.Replace(c.from.URL, "/"+c.from.DatabaseName+"?", "/"+c.target.DatabaseName+"?", 1)
+}
 
 func TestCopyIsTheSame(t *testing.T) {
 	c := newCopying(t)
