@@ -80,10 +80,10 @@ func (j *Jobs) dropKept(ctx context.Context, epoch int64, it place, until time.T
 func (d *oldDatabaseDropper) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
 	name := d.it.Database.Name
 	if state == platform.OperationUndone {
-		return notify(ctx, tx, d.Attempt, "old_server_kept", "warn", "Not dropped: the old database of "+name,
+		return notify(ctx, tx, d.Attempt, platform.NoticeOldServerKept, "Not dropped: the old database of "+name,
 			fmt.Sprintf("The old database of %s is kept as it was.\n\nWhy. %s", name, d.Reason()))
 	}
-	return notify(ctx, tx, d.Attempt, "old_server_destroyed", "info", "Dropped: the old database of "+name,
+	return notify(ctx, tx, d.Attempt, platform.NoticeOldServerDestroyed, "Dropped: the old database of "+name,
 		fmt.Sprintf("The database that was kept closed after the last upgrade of %s is gone, with its data; %s itself goes on as it is.", name, name))
 }
 

@@ -249,13 +249,13 @@ func (m *mover) ended(ctx context.Context, tx pgx.Tx, state platform.OperationSt
 		if move.KeptUntil != nil {
 			kept = fmt.Sprintf(" The old database is kept closed until %s and costs nothing; drop it earlier on the page of %s.", platform.MomentUTC(*move.KeptUntil), name)
 		}
-		return notify(ctx, tx, m.Attempt, "maintenance_done", "ok", "Completed: Upgrade of "+name,
+		return notify(ctx, tx, m.Attempt, platform.NoticeMaintenanceDone, "Completed: Upgrade of "+name,
 			fmt.Sprintf("%s is on %s now, under the same name and attachments; its config vars point to the new database. The time in which writes were refused %s.\n\nProof. Every table was read on both sides while nobody could write, and rows and sums are equal.\n\nWhat to do. Nothing.%s",
-				name, m.move.Plan, outage, kept))
+				name, m.move.Plan, outage, kept), switchFigures(facts)...)
 	case op.CancelRequestedBy != "":
-		return notify(ctx, tx, m.Attempt, "maintenance_cancelled", "info", "Cancelled: Upgrade of "+name,
+		return notify(ctx, tx, m.Attempt, platform.NoticeMaintenanceCancelled, "Cancelled: Upgrade of "+name,
 			fmt.Sprintf("The upgrade of %s was cancelled by %s. %s is on %s as before and takes writes; its config vars were not changed.\n\nWhat it means. What was copied is dropped; nothing was billed for it.", name, op.CancelRequestedBy, name, d.Plan))
 	}
-	return notify(ctx, tx, m.Attempt, "maintenance_failed", "warn", "Failed: Upgrade of "+name,
+	return notify(ctx, tx, m.Attempt, platform.NoticeMaintenanceFailed, "Failed: Upgrade of "+name,
 		fmt.Sprintf("The upgrade of %s was put back. It is on %s as before and takes writes; its config vars were not changed.\n\nWhy. %s\n\nWhat it means. What was copied is dropped; nothing was billed for it.\n\nWhat to do. When the reason is gone, start it again from the page of %s.", name, m.move.FromPlan, m.Reason(), name))
 }
