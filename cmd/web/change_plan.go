@@ -21,40 +21,22 @@ func (a *app) changePlan(c echo.Context) error { return a.showChangePlan(c, form
 // showChangePlan is the page on which a change is put together; what was typed
 // comes from the form that was refused, else from the query.
 func (a *app) showChangePlan(c echo.Context, form component.Form) error {
-	ctx := c.Request().Context()
 	row, err := a.findDatabase(c)
 	if err != nil {
 		return err
 	}
 	d := row.Database
-	chosen := func(field string) string { return form.Value(field, c.QueryParam(field)) }
-	view := page.ChangePlanView{
-		Form: form, DatabaseName: d.Name, AppName: d.AppName, Plan: a.plan(d.Plan), Version: row.Reading.Version, DataBytes: row.Reading.DataBytes,
-		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, CheckedAt: time.Now(),
-	}
-	followers, err := a.followerRows(ctx, d)
+	method := chosenMethod(form.Value("method", c.QueryParam("method")), a.chosenFollower(c, form))
+	view, err := a.changePlanView(c, form, row, method)
 	if err != nil {
 		return err
 	}
-	follower := a.chosenFollower(c, form)
-	view.Method = chosenMethod(chosen("method"), follower, view.Plan)
-	var picked *db.DatabaseListRow
-	if view.Method == methodChangeover {
-		picked = pickFollower(followers, follower, chosen("plan"), d.Plan)
-	}
-	if err := a.choosePlan(&view, chosen("plan"), chosen("tier"), picked); err != nil {
-		return err
-	}
-	a.fillFollowers(&view, visitorOf(c).Access, row, followers, picked)
-	if err := a.fillUpgrade(ctx, &view, row); err != nil {
-		return err
-	}
-	if err := a.fillMethods(ctx, &view, row, followers, picked); err != nil {
-		return err
-	}
-	a.fillPreflight(ctx, &view, row, picked)
-	if err := a.fillConsequences(ctx, &view, row, followers, picked); err != nil {
-		return err
+	// One that cannot be used does not stay chosen where another one can; what was
+	// just refused stays where its reason stands.
+	if better := view.Recommended(); len(form.Errors) == 0 && better != "" && better != method && !view.Possible(method) {
+		if view, err = a.changePlanView(c, form, row, better); err != nil {
+			return err
+		}
 	}
 	f, err := a.frame(c, "Change plan of "+d.Name, layout.NavDatabases)
 	if err != nil {
@@ -63,6 +45,37 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLink(d.AppName), databaseLink(d.Name), component.Link{Text: "Change plan"})
 	f.Freshness = "Checked " + view.CheckedAt.UTC().Format("15:04:05 UTC")
 	return a.render(c, statusOr(c), page.ChangePlan(f, view))
+}
+
+// changePlanView is the page with one method chosen.
+func (a *app) changePlanView(c echo.Context, form component.Form, row db.DatabaseListRow, method string) (page.ChangePlanView, error) {
+	ctx, d := c.Request().Context(), row.Database
+	chosen := func(field string) string { return form.Value(field, c.QueryParam(field)) }
+	view := page.ChangePlanView{
+		Form: form, DatabaseName: d.Name, AppName: d.AppName, Plan: a.plan(d.Plan), Version: row.Reading.Version, DataBytes: row.Reading.DataBytes,
+		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, CheckedAt: time.Now(), Method: method,
+	}
+	followers, err := a.followerRows(ctx, d)
+	if err != nil {
+		return view, err
+	}
+	follower := a.chosenFollower(c, form)
+	var picked *db.DatabaseListRow
+	if view.Method == methodChangeover {
+		picked = pickFollower(followers, follower, chosen("plan"), d.Plan)
+	}
+	if err := a.choosePlan(&view, chosen("plan"), chosen("tier"), picked); err != nil {
+		return view, err
+	}
+	a.fillFollowers(&view, visitorOf(c).Access, row, followers, picked)
+	if err := a.fillUpgrade(ctx, &view, row); err != nil {
+		return view, err
+	}
+	if err := a.fillMethods(ctx, &view, row, followers, picked); err != nil {
+		return view, err
+	}
+	a.fillPreflight(ctx, &view, row, picked)
+	return view, a.fillConsequences(ctx, &view, row, followers, picked)
 }
 
 // chosenFollower is the follower that was chosen. The form sends a plan with
@@ -179,7 +192,13 @@ func (a *app) fillPreflight(ctx context.Context, view *page.ChangePlanView, row 
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	checks, err := a.jobs.Preflight(ctx, row.Database.ID, followerID, view.Target)
+	var checks []platform.Check
+	var err error
+	if view.Upgrade.AtOnce {
+		checks, err = a.jobs.PreflightMove(ctx, row.Database.ID)
+	} else {
+		checks, err = a.jobs.Preflight(ctx, row.Database.ID, followerID, view.Target)
+	}
 	if err != nil {
 		message := failureOf(err, "").Message
 		if controlAway(err) {

@@ -22,7 +22,7 @@ const (
 
 // chosenMethod is the method that was asked for, else the one to look at first:
 // whoever names a follower means a changeover.
-func chosenMethod(method, follower string, from platform.Plan) string {
+func chosenMethod(method, follower string) string {
 	switch {
 	case method == methodUpgrade || method == methodChangeover:
 		return method
@@ -38,8 +38,11 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 	busy := changePlanRefusal(row)
 	view.UpgradeRefusal, view.FollowerRefusal = or(busy, view.UpgradeRefusal), or(busy, view.FollowerRefusal)
 	kind, refusal := platform.Upgrade, view.UpgradeRefusal
-	if view.Method == methodChangeover {
+	switch {
+	case view.Method == methodChangeover:
 		kind, refusal = platform.FollowerChangeover, view.FollowerRefusal
+	case view.Plan.Tier.IsShared:
+		kind = platform.UpgradeEssential
 	}
 	view.Refusal = refusal
 	infos := a.jobs.Steps(kind)
@@ -76,6 +79,10 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 		view.ExpectedFrom = fmt.Sprintf("from %s of this data: %s ms", switches(len(outages)), eachMS(outages))
 		expected = page.MethodCell{Value: fmt.Sprintf("%.0f ms", view.ExpectedMS), Note: view.ExpectedFrom}
 	}
+	if view.Upgrade.AtOnce { // it grows with the data: not what it was the last time
+		view.ExpectedMS, view.ExpectedFrom = float64(view.Upgrade.Expected)/float64(time.Millisecond), view.Upgrade.ExpectedFrom
+		expected = page.MethodCell{Value: "about " + wordsOf(view.Upgrade.Expected), Note: view.ExpectedFrom}
+	}
 	duplicate := page.Method{
 		Key: "copy", Title: "Copy", Text: "Dump and load into a new database. The way out of Essential and across major versions.",
 		State: "Not available yet", Why: "This version of Changeover does not do it yet. Use pg_dump and pg_restore by hand.",
@@ -85,6 +92,8 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 	duplicate.Followers, duplicate.Names, duplicate.UndoUntil = none, none, none
 	upgrade, changeover := a.upgradeMethod(view, row, expected), a.changeoverMethod(view, row, followers, picked, expected)
 	switch {
+	case upgrade.Possible && view.Upgrade.AtOnce:
+		upgrade.Recommended, upgrade.RecommendedWhy = true, "It keeps the name, and nothing has to be dumped and loaded by hand."
 	case upgrade.Possible:
 		upgrade.Recommended, upgrade.RecommendedWhy = true, "The least to do: the name stays, followers move by themselves, and it can be switched back for a day."
 	case changeover.Possible:

@@ -23,6 +23,10 @@ func (a *app) fillUpgrade(ctx context.Context, view *page.ChangePlanView, row db
 		view.UpgradeRefusal = f.Message
 		return nil
 	}
+	if offer.AtOnce {
+		view.Upgrade = page.UpgradeView{AtOnce: true, Expected: offer.Expected, ExpectedFrom: offer.ExpectedFrom}
+		return nil
+	}
 	now := time.Now()
 	view.Upgrade = page.UpgradeView{Window: offer.Window, ReadyAt: now.Add(preparation(view.DataBytes)), Earliest: now}
 	if offer.Next != nil {
@@ -43,6 +47,17 @@ func (a *app) upgradeMethod(view *page.ChangePlanView, row db.DatabaseListRow, e
 		Names:       page.MethodCell{Value: "keeps its name", Note: "the values of its config vars change"},
 		UndoUntil:   page.MethodCell{Value: "the replacement is promoted", Note: noReturnWords(view, methodUpgrade)},
 		Followers:   page.MethodCell{Value: "none here", Note: "any would be re-pointed by itself"},
+	}
+	if view.Plan.Tier.IsShared {
+		m.Text = "The data is copied into a new database, at once. The name stays."
+		m.Preparation = page.MethodCell{Value: "none", Note: "it begins at once; the app reads all the time"}
+		m.ExtraCost = page.MethodCell{Value: "none", Note: "the old database is kept closed for 24 hours"}
+		m.UndoUntil = page.MethodCell{Value: "the config vars point to it", Note: noReturnWords(view, methodUpgrade)}
+		m.Followers = page.MethodCell{Value: "none", Note: "Essential has none"}
+		if !m.Possible {
+			m.State, m.Why = "No", view.UpgradeRefusal
+		}
+		return m
 	}
 	if m.UndoUntil.Note != "" {
 		m.UndoUntil.Note += "; then 24 hours to switch back"

@@ -14,6 +14,9 @@ import (
 // no window.
 func (a *app) databaseMaintenance(ctx context.Context, access platform.Access, row db.DatabaseListRow, now time.Time) (*page.DatabaseMaintenanceView, error) {
 	d := row.Database
+	if a.plan(d.Plan).Tier.IsShared {
+		return a.keptDatabase(ctx, access, d)
+	}
 	if !a.plan(d.Plan).Tier.HasWindow || d.IsFollower() || d.State != platform.DatabaseAvailable && d.State != platform.DatabaseFenced {
 		return nil, nil
 	}
@@ -65,4 +68,15 @@ func (a *app) keptServer(ctx context.Context, row db.DatabaseListRow) (*page.Kep
 		offer.Refusal = row.Operation.Kind.Title() + " of it is running. Wait until it has ended."
 	}
 	return offer, nil
+}
+
+// keptDatabase is that part of an Essential database's page, which has no window:
+// nil unless an old database is kept.
+func (a *app) keptDatabase(ctx context.Context, access platform.Access, d platform.Database) (*page.DatabaseMaintenanceView, error) {
+	kept, err := db.KeptDatabasesOf(ctx, a.pool, d.ID)
+	if err != nil || len(kept) == 0 || d.State != platform.DatabaseAvailable {
+		return nil, err
+	}
+	return &page.DatabaseMaintenanceView{DatabaseName: d.Name, MayDestroy: access.On(d.AppID) == platform.RoleManage,
+		Kept: &page.KeptServer{Plan: kept[0].FromPlan, Until: *kept[0].KeptUntil, Closed: true}}, nil
 }

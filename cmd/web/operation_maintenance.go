@@ -15,6 +15,9 @@ import (
 // switch back: when it is due and what can be done about that, who holds it up,
 // who is connected, and afterwards the way back.
 func (a *app) upgradeAside(ctx context.Context, access platform.Access, d drawnOperation, it platform.Database, view *page.OperationShowView) error {
+	if d.op.Kind == platform.UpgradeEssential {
+		return a.moveAside(ctx, access, d, it, view)
+	}
 	m, err := db.MaintenanceOf(ctx, a.pool, d.op.ID)
 	if err != nil {
 		return err
@@ -71,4 +74,26 @@ func (a *app) holdingUp(ctx context.Context, d drawnOperation, m platform.Mainte
 			DatabaseName: it.Name, CanEnd: mayEnd,
 		})
 	}
+}
+
+// moveAside is upgradeAside for an Essential database: it has no maintenance.
+func (a *app) moveAside(ctx context.Context, access platform.Access, d drawnOperation, it platform.Database, view *page.OperationShowView) error {
+	m, err := db.DatabaseMoveOf(ctx, a.pool, d.op.ID)
+	if err != nil {
+		return err
+	}
+	view.FromPlan, view.ToPlan = m.FromPlan, m.Plan
+	may := access.On(it.AppID)
+	if d.op.State.Open() {
+		a.stillConnected(ctx, d, it, view)
+		for i := range view.Connected {
+			view.Connected[i].CanEnd = view.Connected[i].CanEnd && may >= platform.RoleOperate
+		}
+		return nil
+	}
+	if m.KeptUntil != nil && d.op.State == platform.OperationCompleted {
+		view.Maintenance = &page.OperationMaintenanceView{DatabaseName: it.Name, MayDestroy: may == platform.RoleManage,
+			Kept: &page.KeptServer{Plan: m.FromPlan, Until: *m.KeptUntil, Closed: true}}
+	}
+	return nil
 }

@@ -85,6 +85,9 @@ func (a *app) showOldServer(c echo.Context, form component.Form) error {
 		return err
 	}
 	d := row.Database
+	if a.plan(d.Plan).Tier.IsShared {
+		return a.showOldDatabase(c, form, row)
+	}
 	view := page.ConfirmView{
 		Form: form, Title: "Destroy the old server of " + d.Name, Button: "Destroy the old server", Destructive: true,
 		Lead: "It is the server that the last switch has kept. Once it is gone one cannot switch back.", ConfirmWord: d.AppName, ConfirmWhat: "the app's name",
@@ -123,6 +126,9 @@ func (a *app) oldServerDestroy(c echo.Context) error {
 		}
 		if err := confirmed(input, row.Database.AppName, "the app's name"); err != nil {
 			return platform.Operation{}, err
+		}
+		if a.plan(row.Database.Plan).Tier.IsShared {
+			return a.jobs.StartDropOldDatabase(c.Request().Context(), visitorOf(c).Email, row.Database.ID)
 		}
 		return a.jobs.StartDestroyOldServer(c.Request().Context(), visitorOf(c).Email, row.Database.ID)
 	}()

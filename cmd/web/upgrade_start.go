@@ -28,7 +28,7 @@ func (a *app) startUpgrade(c echo.Context) (platform.Operation, error) {
 	if err != nil {
 		return platform.Operation{}, err
 	}
-	u := jobs.Upgrade{DatabaseID: row.Database.ID, Plan: input["plan"], When: jobs.UpgradeWhen(input["when"])}
+	u := jobs.Upgrade{DatabaseID: row.Database.ID, Plan: input["plan"], When: jobs.UpgradeWhen(input["when"]), Maintenance: input["maintenance"] == "yes" || input["maintenance"] == "true"}
 	if u.Plan == "" {
 		return platform.Operation{}, platform.Invalid("plan", "Choose the plan to upgrade to; the same plan renews the infrastructure.")
 	}

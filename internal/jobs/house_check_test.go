@@ -179,7 +179,19 @@ func (h *house) clusterProblems(ctx context.Context, s platform.Server, conn *pg
 		name, owner, _ := strings.Cut(w, "/")
 		names, owners = append(names, name), append(owners, owner)
 	}
+	// What an upgrade keeps closed: the database and its role, but no pair.
+	var kept []string
+	if err := h.pool.QueryRow(ctx, `select array(select m.old_database_name || '/' || d.role_name from database_moves m join databases d on d.id = m.database_id
+		where m.old_server_id = $1 and m.kept_until is not null)`, s.ID).Scan(&kept); err != nil {
+		return []string{fmt.Sprintf("server %d: %v", s.ID, err)}
+	}
+	for _, k := range kept {
+		name, owner, _ := strings.Cut(k, "/")
+		names, owners = append(names, name), append(owners, owner)
+	}
+	slices.Sort(names)
 	slices.Sort(owners)
+	owners = slices.Compact(owners)
 	if !slices.Equal(names, databases) || !slices.Equal(owners, roles) || !slices.Equal(wanted, pairs) {
 		problems = append(problems, fmt.Sprintf("server %d holds the databases %v, the roles %v, the pairs %v; want %v", s.ID, databases, roles, pairs, wanted))
 	}

@@ -74,3 +74,37 @@ func (j *Jobs) startMove(ctx context.Context, tx pgx.Tx, actor string, d platfor
 	}
 	return op, db.InsertDatabaseMove(ctx, tx, op.ID, d, plan.Name, u.Maintenance)
 }
+
+// PreflightMove is the dry look before an Essential database is copied.
+func (j *Jobs) PreflightMove(ctx context.Context, databaseID int64) (checks []platform.Check, err error) {
+	p, err := j.place(ctx, j.Pool, databaseID)
+	if err != nil {
+		return nil, err
+	}
+	if !p.exists() {
+		return nil, platform.Conflict("%s has no server yet. Wait until it is available.", p.Database.Name)
+	}
+	facts, err := j.readFacts(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	long, err := j.longTransactions(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	disk := platform.Check{State: platform.CheckOK, Title: "Disk", Detail: fmt.Sprintf("Zone %s has room for a second copy of %s.", p.Server.Zone, platform.Bytes(facts.DataBytes))}
+	if err := j.roomFor(p.Server.Zone, facts.DataBytes); err != nil {
+		disk.State, disk.Detail = platform.CheckStop, err.Error()
+	}
+	transactions := platform.Check{State: platform.CheckOK, Title: "Long transactions", Detail: "None is open for long."}
+	if len(long) > 0 {
+		transactions.State = platform.CheckKnow
+		transactions.Detail = fmt.Sprintf("%s open for more than 5 seconds and would be rolled back.", map[bool]string{true: "1 is", false: fmt.Sprintf("%d are", len(long))}[len(long) == 1])
+	}
+	return []platform.Check{
+		{State: platform.CheckOK, Title: "Size", Detail: fmt.Sprintf("%s in %s.", platform.Bytes(facts.DataBytes), counted(facts.Tables, "table"))},
+		disk, transactions,
+		{State: platform.CheckKnow, Title: "Connections", Detail: fmt.Sprintf("%s open now. Every session is ended once when it begins, and once more when it ends.", map[bool]string{true: "1 is", false: fmt.Sprintf("%d are", facts.Connections)}[facts.Connections == 1])},
+		{State: platform.CheckKnow, Title: "Unlike in Standard", Detail: "Writes are refused for as long as the data is copied, so it takes longer the more there is."},
+	}, nil
+}
