@@ -47,12 +47,14 @@ func (m *mover) refuseWrites(ctx context.Context) error {
 // takeWrites opens the old database again.
 func (m *mover) takeWrites(ctx context.Context) error {
 	m.close()
-	old := m.credentials
-	old.DatabaseName = m.old.Database.DatabaseName
-	if err := m.j.Engine.CreateDatabase(ctx, m.Epoch, m.old.Server, sharedDatabase(old, m.old.Plan)); err != nil {
+	// First, since every session that begins before it is read-only, the engine's too.
+	err := m.j.withConn(ctx, m.old, func(conn *pgx.Conn) error { return postgres.AllowChanges(ctx, conn) })
+	if err != nil {
 		return err
 	}
-	return m.j.withConn(ctx, m.old, func(conn *pgx.Conn) error { return postgres.AllowChanges(ctx, conn) })
+	old := m.credentials
+	old.DatabaseName = m.old.Database.DatabaseName
+	return m.j.Engine.CreateDatabase(ctx, m.Epoch, m.old.Server, sharedDatabase(old, m.old.Plan))
 }
 
 func (m *mover) copyData(ctx context.Context) error {
