@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"changeover/bench/ledger"
-
-	"github.com/chromedp/chromedp"
 )
 
 // TestJourneyOfAnEssentialUpgrade is an upgrade within Essential in a real
@@ -93,7 +91,7 @@ func TestJourneyOfAnEssentialUpgrade(t *testing.T) {
 	b.photograph("essential-5-database")
 	b.click("destroy-old-server")
 	b.see("confirm")
-	b.run("type the app's name", chromedp.SendKeys(chromedp.CSS(id("confirm-input")), "sushi"))
+	b.fill("confirm", "sushi")
 	b.photograph("essential-6-drop")
 	b.click("confirm-button")
 	b.awaitPath(waitForPage, "/operations/")

@@ -127,6 +127,7 @@ func TestEssentialMovesToALargerPlan(t *testing.T) {
 func TestEssentialMovesAndIsDestroyed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	neighbour := h.leader("essential-0") // the DATABASE_URL of the app
 	e := h.essential("essential-1", 1<<20)
 	for _, plan := range []string{"essential-0", "essential-0"} {
 		op, err := e.upgrade(plan)
@@ -147,7 +148,6 @@ func TestEssentialMovesAndIsDestroyed(t *testing.T) {
 	}
 	op, err = e.upgrade("essential-1")
 	h.ended(op, err, platform.OperationCompleted)
-	neighbour := h.leader("essential-0")
 	h.destroyed(h.database(e.ID))
 	if left := query[int](h, neighbour, `select count(*)::int from pg_roles where rolname = $1 or rolname ~ '^copy_'`, e.RoleName); left != 0 {
 		t.Errorf("%d roles are left", left)
@@ -175,8 +175,19 @@ func TestEssentialMovesToAnotherCluster(t *testing.T) {
 	e.sound()
 	op, err = h.jobs.StartDropOldDatabase(t.Context(), actor, e.ID)
 	h.ended(op, err, platform.OperationCompleted)
-	if left := query[int](h, e.Database, `select 1`); left != 1 {
-		t.Error("unreachable")
+	server, err := db.ServerByID(t.Context(), h.pool, *e.ServerID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), h.admin(h.server(server), "postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	var left int
+	if err := conn.QueryRow(t.Context(), `select (select count(*) from pg_roles where rolname = $1)::int + (select count(*) from pg_database where datname = $2)::int`,
+		e.RoleName, e.DatabaseName).Scan(&left); err != nil || left != 0 {
+		t.Error("the old cluster still has the database or its role")
 	}
 }
 
