@@ -61,7 +61,7 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 		return err
 	}
 	usually := median(outages)
-	view.Timeline = planned(infos, usual, usually)
+	view.Timeline = planned(kind, infos, usual, usually)
 	if kind == platform.Upgrade {
 		view.Timeline.Headings = upgradeHeadings(infos, row.Database.AppName, view.Upgrade)
 	}
@@ -138,6 +138,11 @@ func (a *app) changeoverMethod(view *page.ChangePlanView, row db.DatabaseListRow
 		return m
 	}
 	m.State, m.Why = "No", view.FollowerRefusal
+	if view.Plan.Tier.IsShared { // never, so that there is nothing to expect
+		none := page.MethodCell{Value: "–"}
+		m.Version, m.Outage, m.Preparation, m.ExtraCost, m.Followers, m.Names, m.UndoUntil = none, none, none, none, none, none, none
+		return m
+	}
 	if view.Plan.Tier.CanFollow && row.Database.State == platform.DatabaseAvailable && !row.Database.ForkReady {
 		m.State, m.WouldHelp = "Not yet", "It becomes possible after the first full checkpoint, by itself."
 	}

@@ -162,6 +162,10 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/databases/:database", name: "database-maintenance", path: databasePath(d.scheduled.DatabaseName)},
 		{route: "/operations/:id", name: "operation-upgrade", path: operationPath(d.scheduled.OperationID)},
 		{route: "/databases/:database/change-plan", name: "change-plan-changeover", path: leader + "/change-plan?method=changeover"},
+		{route: "/databases/:database/change-plan", name: "change-plan-essential", path: databasePath(d.essential.Name) + "/change-plan?plan=essential-2"},
+		{route: "/operations/:id", name: "operation-essential", path: operationPath(d.movedBy)},
+		{route: "/databases/:database", name: "database-essential", path: databasePath(d.essential.Name)},
+		{route: "/databases/:database/destroy-old-server", name: "drop-old-database", path: databasePath(d.essential.Name) + "/destroy-old-server"},
 		{route: "/maintenances/calendar", name: "calendar-feed", path: "/maintenances/calendar", alone: true},
 		{route: "/maintenances/calendar", name: "calendar-feed-made", path: "/maintenances/calendar", alone: true, then: func(b *tab) {
 			b.click("make-feed")

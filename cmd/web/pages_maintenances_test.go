@@ -4,7 +4,10 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/jobs"
 	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // maintenances are one in each state, windows without one, and blackouts.
@@ -59,4 +62,42 @@ func (d *seeded) maintenances() {
 		_, err := db.CreateBlackout(ctx, d.pool, b)
 		d.must(err)
 	}
+}
+
+// moved is an Essential database after an upgrade, with the old one kept.
+func (d *seeded) moved() {
+	d.t.Helper()
+	ctx := d.t.Context()
+	d.essential = d.leaderOf(d.app("mochi"), "essential-0", "a")
+	d.must(db.SetFacts(ctx, d.pool, db.Facts{DatabaseID: d.essential.ID, DataBytes: 512_000_000, Tables: 14, Connections: 7, Version: "17.6", CommitsPerS: 3}))
+	server, err := db.ServerOf(ctx, d.pool, d.essential.ID)
+	d.must(err)
+	var op platform.Operation
+	d.must(db.InTx(ctx, d.pool, func(tx pgx.Tx) (err error) {
+		var names []string
+		for _, step := range jobs.Procedures()[platform.UpgradeEssential] {
+			names = append(names, step.Name)
+		}
+		if op, err = db.InsertOperation(ctx, tx, db.NewOperation{Kind: platform.UpgradeEssential, DatabaseID: d.essential.ID, AppID: &d.essential.AppID, RequestedBy: pagesUser, StepNames: names}); err != nil {
+			return err
+		}
+		if err := db.InsertSwitch(ctx, tx, op.ID); err != nil {
+			return err
+		}
+		d.essential.ServerID = &server.ID
+		if err := db.InsertDatabaseMove(ctx, tx, op.ID, d.essential, "essential-1", false); err != nil {
+			return err
+		}
+		m, err := db.DatabaseMoveOf(ctx, tx, op.ID)
+		if err != nil {
+			return err
+		}
+		m.ServerID = &server.ID
+		return db.MoveDatabase(ctx, tx, m, time.Now().Add(23*time.Hour))
+	}))
+	d.movedBy = op.ID
+	d.exec(`update operation_steps set state = 'done', started_at = now() - interval '40 seconds', finished_at = now() - interval '10 seconds' where operation_id = $1`, op.ID)
+	d.exec(`update changeovers set refused_at = now() - interval '38 seconds', accepted_at = now() - interval '12 seconds', outage_ms = 26000, sessions_ended = 3 where operation_id = $1`, op.ID)
+	d.exec(`update operations set state = 'completed', started_at = now() - interval '40 seconds', ended_at = now(), no_return_at = now() - interval '12 seconds' where id = $1`, op.ID)
+	d.exec(`delete from operation_claims where operation_id = $1`, op.ID)
 }

@@ -30,6 +30,8 @@ type seeded struct {
 	waiting                                    platform.Operation
 	notice                                     int64
 	scheduled                                  platform.Maintenance
+	essential                                  platform.Database // of mochi, after an upgrade
+	movedBy                                    int64             // the operation of that
 }
 
 // lookAlike answers where the pages ask a database who is connected: by the
@@ -57,6 +59,7 @@ func seed(t *testing.T, s *site) *seeded {
 	d.papers()
 	d.people()
 	d.maintenances()
+	d.moved()
 	return d
 }
 

@@ -60,12 +60,13 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 	}
 	t.UsualFrom = usual.from
 	t.Band.Expected = expected
-	t.Band.Text = fmt.Sprintf("The leader is stopped, for reads too; followers can be read. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
+	is, was := reading(op.Kind)
+	t.Band.Text = fmt.Sprintf("%s Past %s everything is put back by itself.", is, wordsOf(t.Band.Deadline))
 	if op.NoReturnAt != nil {
-		t.Band.Text = "The leader was stopped, for reads too; followers could be read. From the first refused write to the first accepted one."
+		t.Band.Text = was + " From the first refused write to the first accepted one."
 	}
 	if op.State == platform.OperationUndone && change != nil && change.RefusedAt != nil {
-		t.Band.Text = "The leader was stopped, for reads too; followers could be read. From the fence until it took writes again."
+		t.Band.Text = was + " From the first refused write until it took writes again."
 	}
 	if change != nil {
 		t.Band.RefusedAt, t.Band.AcceptedAt, t.Band.OutageMS = change.RefusedAt, change.AcceptedAt, change.OutageMS
@@ -73,8 +74,16 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 	return t
 }
 
+// reading says what can be read while writes are refused, and what could be.
+func reading(kind platform.OperationKind) (is, was string) {
+	if kind == platform.UpgradeEssential {
+		return "The app can read all the time.", "The app could read all the time."
+	}
+	return "The leader is stopped, for reads too; followers can be read.", "The leader was stopped, for reads too; followers could be read."
+}
+
 // planned is the timeline of what would happen.
-func planned(infos []workflow.Info, usual usualTimes, expected time.Duration) component.Timeline {
+func planned(kind platform.OperationKind, infos []workflow.Info, usual usualTimes, expected time.Duration) component.Timeline {
 	t := component.Timeline{Plan: true, UsualFrom: usual.from}
 	for i, info := range infos {
 		t.Steps = append(t.Steps, component.TimelineStep{
@@ -86,7 +95,8 @@ func planned(infos []workflow.Info, usual usualTimes, expected time.Duration) co
 		}
 	}
 	t.Band.Expected = expected
-	t.Band.Text = fmt.Sprintf("The leader is stopped, for reads too; followers can be read. Past %s everything is put back by itself.", wordsOf(t.Band.Deadline))
+	is, _ := reading(kind)
+	t.Band.Text = fmt.Sprintf("%s Past %s everything is put back by itself.", is, wordsOf(t.Band.Deadline))
 	return t
 }
 

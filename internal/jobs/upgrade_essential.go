@@ -24,17 +24,17 @@ const keepOldDatabase = 24 * time.Hour
 // upgradeEssential copies an Essential database into a new one on another plan,
 // at once: docs/upgrade-essential.md tells it under the same titles.
 var upgradeEssential = []workflow.Step[*mover]{
-	{Name: "check", Title: "Check before starting", Do: (*mover).check},
-	{Name: "choose_cluster", Title: "Choose a shared cluster", Do: (*mover).chooseCluster, Undo: (*mover).discard},
+	{Name: "check", Title: "Check before starting", About: "Size, connections, room on the disk", Do: (*mover).check},
+	{Name: "choose_cluster", Title: "Choose a shared cluster", About: "One with room on the new plan", Do: (*mover).chooseCluster, Undo: (*mover).discard},
 	{Name: "make_cluster", Title: "Make the cluster, where none has room", Do: (*mover).makeCluster},
-	{Name: "maintenance_on", Title: "Turn maintenance mode on", Do: (*mover).turnOnMaintenance, Undo: (*mover).turnOffMaintenance},
-	{Name: "refuse_writes", Title: "Refuse writes", Downtime: true, Deadline: moveDeadline, Do: (*mover).refuseWrites, Undo: (*mover).takeWrites},
-	{Name: "copy_data", Title: "Copy the data", Downtime: true, Do: (*mover).copyData},
-	{Name: "check_data", Title: "Check the copy", Downtime: true, Do: (*mover).checkData},
-	{Name: "close_old", Title: "Close the old database", Downtime: true, Do: (*mover).closeOld},
-	{Name: "point_config_vars", Title: "Point the config vars to the new one", Downtime: true, NoReturn: true, Do: (*mover).pointConfigVars},
-	{Name: "maintenance_off", Title: "Turn maintenance mode off", AppDown: true, Do: (*mover).turnOffMaintenance},
-	{Name: "refresh_statistics", Title: "Refresh the statistics", Do: (*mover).refreshStatistics},
+	{Name: "maintenance_on", Title: "Turn maintenance mode on", About: "Where it was asked for", Do: (*mover).turnOnMaintenance, Undo: (*mover).turnOffMaintenance},
+	{Name: "refuse_writes", Title: "Refuse writes", About: "One session locks every table and holds the snapshot", Downtime: true, Deadline: moveDeadline, Do: (*mover).refuseWrites, Undo: (*mover).takeWrites},
+	{Name: "copy_data", Title: "Copy the data", About: "Tables, rows, indexes, with the app's rights", Downtime: true, Do: (*mover).copyData},
+	{Name: "check_data", Title: "Check the copy", About: "Rows and sums of every table, on both sides", Downtime: true, Do: (*mover).checkData},
+	{Name: "close_old", Title: "Close the old database", About: "Every session ends; nobody is let in any more", Downtime: true, Do: (*mover).closeOld},
+	{Name: "point_config_vars", Title: "Point the config vars to the new one", About: "A new release, then a write through the new URL", Downtime: true, NoReturn: true, Do: (*mover).pointConfigVars},
+	{Name: "maintenance_off", Title: "Turn maintenance mode off", About: "Unless it was on before", AppDown: true, Do: (*mover).turnOffMaintenance},
+	{Name: "refresh_statistics", Title: "Refresh the statistics", About: "ANALYZE; the app does not wait for it", Do: (*mover).refreshStatistics},
 }
 
 // mover is the state of one attempt to move an Essential database. old and it are

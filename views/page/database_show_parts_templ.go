@@ -793,7 +793,7 @@ func nextMaintenance(m *DatabaseMaintenanceView) string {
 }
 
 func windowOf(m *DatabaseMaintenanceView) string {
-	if m == nil {
+	if m == nil || m.Kept != nil && m.Kept.Closed {
 		return ""
 	}
 	return m.Window.String()

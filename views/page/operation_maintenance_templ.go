@@ -157,7 +157,7 @@ func OperationMaintenance(v *OperationMaintenanceView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else if v != nil && v.Kept != nil {
-			templ_7745c5c3_Err = keptServer(v.DatabaseName, *v.Kept, v.MayChange, v.MayDestroy).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = keptServer(v.DatabaseName, *v.Kept, v.MayChange, v.MayDestroy, true).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,12 +1,9 @@
 package postgres
 
 import (
-	"strings"
 	"testing"
 	"time"
 
-	"changeover/internal/platform"
-	"changeover/internal/platform/engine"
 	"changeover/internal/platform/platformtest"
 
 	"github.com/jackc/pgx/v5"
@@ -32,18 +29,15 @@ var richSchema = []string{
 // copying is a database of a shared cluster, and a copy of it on another plan.
 type copying struct {
 	*platformtest.Platform
-	from   *platformtest.Server
-	target engine.SharedDatabase
+	from *platformtest.Server
+	twin *platformtest.Twin
 }
 
 func newCopying(t *testing.T) *copying {
 	t.Helper()
 	p := platformtest.New(t)
-	cluster := p.Shared(t)
-	from := p.Member(t, cluster, "essential-0")
-	target := engine.SharedDatabase{Credentials: from.Credentials, Connections: 40, TempBytes: 1 << 20}
-	target.DatabaseName = platform.RandomToken(14)
-	return &copying{p, from, target}
+	from := p.Member(t, p.Shared(t), "essential-0")
+	return &copying{p, from, p.Twin(from)}
 }
 
 func (c *copying) hold(t *testing.T) *Hold {
@@ -52,18 +46,6 @@ func (c *copying) hold(t *testing.T) *Hold {
 	check(t, err)
 	t.Cleanup(h.Release)
 	return h
-}
-
-// copy makes the copy, still closed to the app.
-func (c *copying) copy(t *testing.T, h *Hold, epoch int64) error {
-	t.Helper()
-	check(t, c.EmptyDatabase(t.Context(), epoch, c.from.Server, c.target))
-	return c.CopyDatabase(t.Context(), epoch, engine.DatabaseCopy{From: c.from.Server, To: c.from.Server, FromDatabase: c.from.DatabaseName,
-		Database: c.target.DatabaseName, RoleName: c.from.RoleName, Snapshot: h.Snapshot})
-}
-
-func (c *copying) url() string {
-	return strings.Replace(c.from.URL, "/"+c.from.DatabaseName+"?", "/"+c.target.DatabaseName+"?", 1)
 }
 
 func TestCopyIsTheSame(t *testing.T) {
@@ -75,22 +57,22 @@ func TestCopyIsTheSame(t *testing.T) {
 	// A full database is what one most wants to move to a larger plan.
 	check(t, RefuseGrowth(t.Context(), c.from.ConnectAdmin(t)))
 	h := c.hold(t)
-	check(t, c.copy(t, h, 2))
+	check(t, c.twin.Copy(t.Context(), 2, h.Snapshot))
 	before, err := h.Contents(t.Context())
 	check(t, err)
 	if len(before) < 60 {
 		t.Errorf("only %d facts are compared", len(before))
 	}
-	admin := c.from.ConnectAdmin(t, c.target.DatabaseName)
+	admin := c.from.ConnectAdmin(t, c.twin.DatabaseName)
 	after, err := ReadContents(t.Context(), admin)
 	check(t, err)
 	if fact := before.Differs(after); fact != "" {
 		t.Errorf("only one of them has: %s", fact)
 	}
-	check(t, CopySettings(t.Context(), h.conn, admin, c.from.DatabaseName, c.target.DatabaseName, c.from.RoleName))
+	check(t, CopySettings(t.Context(), h.conn, admin, c.from.DatabaseName, c.twin.DatabaseName, c.from.RoleName))
 
 	// Nobody gets in before it is opened, and nobody who copied is left.
-	if conn, err := pgx.Connect(t.Context(), c.url()); err == nil {
+	if conn, err := pgx.Connect(t.Context(), c.twin.URL); err == nil {
 		_ = conn.Close(t.Context())
 		t.Error("the app is let into a copy that is not opened")
 	}
@@ -99,9 +81,9 @@ func TestCopyIsTheSame(t *testing.T) {
 	}
 	_, err = c.CloseDatabase(t.Context(), 2, c.from.Server, c.from.DatabaseName, c.from.RoleName)
 	check(t, err)
-	check(t, c.CreateDatabase(t.Context(), 2, c.from.Server, c.target))
+	check(t, c.twin.Open(t.Context(), 2))
 	h.Release()
-	moved, err := pgx.Connect(t.Context(), c.url())
+	moved, err := pgx.Connect(t.Context(), c.twin.URL)
 	check(t, err)
 	defer func() { _ = moved.Close(t.Context()) }()
 	// It takes everything again, and what the app owned is the app's.
@@ -238,7 +220,7 @@ func TestCopyGivesNoRights(t *testing.T) {
 		end $$`,
 		`create table t (n int check (climb(n)))`, `insert into t values (1)`)
 	h := c.hold(t)
-	check(t, c.copy(t, h, 2))
+	check(t, c.twin.Copy(t.Context(), 2, h.Snapshot))
 	admin := c.from.ConnectAdmin(t)
 	if got := platformtest.Query(t, admin, `select rolsuper::text from pg_roles where rolname = '`+c.from.RoleName+`'`); got != "false" {
 		t.Error("the app's role is a superuser")
