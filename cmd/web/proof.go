@@ -49,8 +49,12 @@ func (a *app) proved(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// showProof is the page that asks. What was sent goes along, hidden; no route
-// with this flag takes a secret.
+// proofDropped is the field that says that a secret was typed, which the page
+// that asks for the proof does not repeat: it has to be typed again.
+const proofDropped = "proof_dropped"
+
+// showProof is the page that asks. What was sent goes along, hidden, but for a
+// mail server's password.
 func (a *app) showProof(c echo.Context, form component.Form) error {
 	f, err := a.frame(c, "Confirm that it is you", layout.NavNone)
 	if err != nil {
@@ -78,6 +82,12 @@ func (a *app) showProof(c echo.Context, form component.Form) error {
 	for name, values := range c.Request().PostForm {
 		if name == "csrf_token" || name == proofPassword || name == proofPasskey {
 			continue
+		}
+		if name == "smtp_password" {
+			if name = proofDropped; c.Request().PostForm.Get("smtp_password") == "" {
+				continue
+			}
+			values = []string{"1"}
 		}
 		for _, v := range values {
 			view.Kept = append(view.Kept, page.KeptField{Name: name, Value: v})

@@ -24,6 +24,7 @@ func TestWhatDestroysAsksForAProof(t *testing.T) {
 	destroys := map[string]bool{"destroy": true, "unfollow": true, "separate": true, "detach": true, "delete": true, "fence": true, "destroy-old-server": true, "recreate": true}
 	alsoAsk := map[string]string{
 		"/settings/email": "it is what its person is recognized by", "/settings/reset-link": "it takes over somebody's sign-in",
+		"/settings/mail":                "it decides where reset links go",
 		"/settings/tokens":              "it gives a program a way in",
 		"/settings/authenticator/begin": "it gives a way in", "/settings/authenticator": "it gives a way in", "/settings/recovery-codes": "they are ways in",
 		"/settings/authenticator/remove": "it takes a lock off", "/settings/passkeys/:id/remove": "it takes a lock off",

@@ -195,7 +195,7 @@ func (a *app) routes() []route {
 		{post, "/settings/reset-link", a.resetLinkCreate, admin, "make reset link", "", fresh},
 
 		{get, "/settings/mail", a.mailShow, admin, "", reads, 0},
-		{post, "/settings/mail", a.mailSet, admin, "set mail server", "", once},
+		{post, "/settings/mail", a.mailSet, admin, "set mail server", "", once | fresh},
 		{post, "/settings/mail/test", a.mailTest, admin, "send test mail", "", once},
 		{post, "/settings/mail/remove", a.mailRemove, admin, "turn mail off", "", once},
 

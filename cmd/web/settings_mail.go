@@ -58,6 +58,9 @@ func (a *app) setMail(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if input[proofDropped] != "" && input["smtp_password"] == "" {
+		return platform.Invalid("smtp_password", "Type the password again: the page that asked whether it is you does not keep it.")
+	}
 	ctx := c.Request().Context()
 	s, err := mail.ParseSettings(mail.Typed{Host: input["host"], Port: input["port"], TLS: input["tls"], User: input["user"], Password: input["smtp_password"], From: input["from"]})
 	if err != nil {

@@ -177,3 +177,47 @@ func TestMailIsSentInTheBackground(t *testing.T) {
 		t.Errorf("%d bodies are kept (%v)", bodies, err)
 	}
 }
+
+// Whoever sets the mail server decides where links that reset passwords go, so
+// it asks for a proof; the page in between repeats no password, and none of
+// before is kept in its place.
+func TestMailServerIsSetAfterAProof(t *testing.T) {
+	s, server := mailSite(t, nil)
+	v := s.signedIn(t, "mei@example.com")
+	s.setMail(t, server)
+	s.age(t)
+	password := func() string {
+		t.Helper()
+		kept, err := db.MailSettingsNow(t.Context(), s.pool, s.sealer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kept.Password
+	}
+	const planted = "planted-new-password"
+	v.get("/settings/mail")
+	v.submit("/settings/mail", "from", "kitchen@example.com", "smtp_password", planted)
+	v.want(403, "/settings/mail")
+	if strings.Contains(v.body, planted) {
+		t.Error("the page in between repeats the password")
+	}
+	v.submit("/settings/mail", proofPassword, testPassword)
+	v.want(422, "/settings/mail")
+	v.wantText("Type the password again")
+	if got := password(); got != mailtest.Password {
+		t.Errorf("kept %q", got)
+	}
+	v.submit("/settings/mail", "smtp_password", planted)
+	v.want(200, "/settings/mail")
+	if got := password(); got != planted {
+		t.Errorf("kept %q", got)
+	}
+	// Where none was typed the one that is kept stays.
+	s.age(t)
+	v.submit("/settings/mail", "from", "chef@example.com")
+	v.submit("/settings/mail", proofPassword, testPassword)
+	v.want(200, "/settings/mail")
+	if got := password(); got != planted {
+		t.Errorf("kept %q", got)
+	}
+}
