@@ -54,6 +54,9 @@ func demoPages(ctx context.Context, p *program.Program, all bool) ([]shot, error
 	}
 	for i := range readme {
 		readme[i].width, readme[i].height = wide, high
+		if readme[i].name == "change-plan" {
+			readme[i].height += 80 // as far as the outage that is expected
+		}
 	}
 	if !all {
 		return readme, nil
