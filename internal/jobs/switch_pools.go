@@ -28,6 +28,9 @@ const (
 	pausePatience = time.Second
 )
 
+// errHeldUp is why the deadline of a pause passed.
+var errHeldUp = errors.New("transactions through the connection pool did not end in time")
+
 // pools are those that lead to the old leader and go with the switch. Inside the
 // outage the control database is not asked for them again.
 func (c *switcher) pools(ctx context.Context) ([]engine.Pool, error) {
@@ -53,8 +56,8 @@ func (c *switcher) readPools(ctx context.Context) ([]engine.Pool, error) {
 }
 
 // waitForPools waits until no transaction through a pool has been open for long.
-// No client of a pool is held up meanwhile, but the app may be in maintenance
-// mode and a window does not stay open for ever, so there is an end to it.
+// Nobody is held up meanwhile, but a window does not stay open for ever, so there
+// is an end to it.
 func (c *switcher) waitForPools(ctx context.Context) error {
 	pools, err := c.readPools(ctx)
 	if err != nil {
@@ -90,10 +93,16 @@ func (c *switcher) mustBeShort(ctx context.Context, pools []engine.Pool) error {
 		return nil
 	}
 	long, oldest := 0, time.Duration(0)
-	err := c.j.withConn(ctx, c.old, func(conn *pgx.Conn) (err error) {
+	read := func(conn *pgx.Conn) (err error) {
 		long, oldest, err = postgres.OpenFor(ctx, conn, pids, pooledTransactionLimit)
 		return err
-	})
+	}
+	var err error
+	if c.leaderConn != nil && !c.leaderConn.IsClosed() {
+		err = read(c.leaderConn)
+	} else {
+		err = c.j.withConn(ctx, c.old, read)
+	}
 	if err != nil || long == 0 {
 		return err
 	}
@@ -113,6 +122,9 @@ func (c *switcher) pausePools(ctx context.Context) error {
 		return nil
 	}
 	if err := c.mustBeShort(ctx, pools); err != nil {
+		if ctx.Err() != nil {
+			return errHeldUp // the deadline came while the transactions were looked at once more
+		}
 		return err
 	}
 	asked := time.Now()

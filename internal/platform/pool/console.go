@@ -64,28 +64,27 @@ var ErrBusy = errors.New("transactions through the pool did not end in time")
 // Already while it waits nobody gets through, so that after limit it is taken
 // back and ErrBusy returned. A pool that is paused stays so.
 func (c *Console) Pause(ctx context.Context, limit time.Duration) error {
+	// Opened before, so that nobody waits for it when the pause is taken back.
+	second, err := connect(ctx, c.dir, c.port)
+	if err != nil {
+		return err
+	}
+	spare := &Console{conn: second, dir: c.dir, port: c.port, database: c.database}
+	defer spare.Close()
 	asked, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := c.exec(asked, "PAUSE "+c.database)
+	err = c.exec(asked, "PAUSE "+c.database)
 	if err == nil || isAlready(err, "already suspended", "already paused", "is paused") {
 		return nil
 	}
-	late := asked.Err() != nil
 	// The console's connection is lost with the answer that never came, and the
-	// pause stands all the same: a second one takes it back.
+	// pause stands all the same: the second one takes it back.
 	back, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer stop()
-	if c.conn.IsClosed() {
-		conn, connectErr := connect(back, c.dir, c.port)
-		if connectErr != nil {
-			return errors.Join(err, connectErr)
-		}
-		c.conn = conn
-	}
-	if resumeErr := c.Resume(back); resumeErr != nil {
+	if resumeErr := spare.Resume(back); resumeErr != nil {
 		return errors.Join(err, resumeErr)
 	}
-	if late && !errors.Is(ctx.Err(), context.Canceled) {
+	if asked.Err() != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		return ErrBusy
 	}
 	return err

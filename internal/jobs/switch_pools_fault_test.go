@@ -1,0 +1,166 @@
+package jobs_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/jobs"
+	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Killed at each step of the stretch, the program goes on where it was; what the
+// clients see is a longer wait. Undone, they go on with the old leader.
+func TestPooledClientsSurviveKillsOfTheProgram(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-2")
+	p := h.pooled(leader, 4)
+	killed := errors.New("killed")
+	seed := newSeed(t)
+	for i, step := range []string{"pause_pools", "fence_writes", "wait_until_zero_behind", "unfollow", "resume_pools", "promote"} {
+		for k, when := range []string{"before", "after"} {
+			if !everything() && (2*i+k+seed)%3 != 0 { // a third of them in CI
+				continue
+			}
+			done := false
+			h.setHook(func(at, what, name string) error {
+				if !done && at == when && what == "do" && name == step {
+					done = true
+					return killed
+				}
+				return nil
+			})
+			op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+			op = h.ended(op, err, platform.OperationCompleted)
+			h.setHook(nil)
+			if !done {
+				t.Fatalf("%s %s: it was not killed\n%s", when, step, h.timeline(op))
+			}
+			p.mustWrite(fmt.Sprintf("killed %s %s", when, step))
+			if got := p.leads(); got != h.serverOf(follower).Port {
+				t.Fatalf("killed %s %s: the pool leads to port %d, want %d", when, step, got, h.serverOf(follower).Port)
+			}
+			old := leader
+			leader = h.database(follower.ID)
+			op, err = h.jobs.StartDestroy(t.Context(), actor, old.ID, h.app.Name)
+			h.ended(op, err, platform.OperationCompleted)
+			follower = h.follower(leader, "standard-2")
+		}
+	}
+	p.close("killed at every step", true)
+}
+
+// A PgBouncer that is killed in the middle of a switch breaks its clients'
+// connections and nothing else: nothing acknowledged is missing, and the pool is
+// back, never leading to the fenced server.
+func TestPoolIsKilledInTheMiddleOfASwitch(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-2")
+	p := h.pooled(leader, 4)
+	var at time.Time
+	h.setHook(func(when, what, name string) error {
+		if at.IsZero() && when == "after" && what == "do" && name == "fence_writes" {
+			at = time.Now()
+			pids, err := h.engine.PoolProcesses(*p.attachment.PoolID)
+			if err != nil || len(pids) != 1 {
+				t.Errorf("processes of the pool: %v %v", pids, err)
+				return nil
+			}
+			return syscall.Kill(pids[0], syscall.SIGKILL)
+		}
+		return nil
+	})
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationCompleted)
+	h.setHook(nil)
+	t.Logf("\n%s", h.timeline(op))
+	p.mustWrite("after the kill")
+	if took := time.Since(at); took > 15*time.Second {
+		t.Errorf("clients write again after %s", took)
+	}
+	if got := p.leads(); got != h.serverOf(follower).Port {
+		t.Errorf("the pool leads to port %d, want %d", got, h.serverOf(follower).Port)
+	}
+	p.close("the pool killed", false)
+}
+
+// A pool that dies on an ordinary day is back within 5 s, and one that was left
+// paused goes on.
+func TestPoolsAreKept(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	p := h.pooled(leader, 2)
+	id := *p.attachment.PoolID
+	pids, err := h.engine.PoolProcesses(id)
+	if err != nil || len(pids) != 1 {
+		t.Fatalf("%v %v", pids, err)
+	}
+	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	p.mustWrite("after the kill")
+	if took := time.Since(at); took > 5*time.Second {
+		t.Errorf("back after %s, want 5 s", took)
+	}
+	list, err := db.Pools(t.Context(), h.pool)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v %v", list, err)
+	}
+	left := engine.Pool{ID: list[0].ID, Port: list[0].Port, Credentials: engine.Credentials{DatabaseName: list[0].DatabaseName}}
+	epoch, err := db.NextEpoch(t.Context(), h.pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.engine.PausePool(t.Context(), epoch, left, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.mustWrite("after a pause that nobody ended")
+	p.close("kept", false)
+
+	// Detached, it goes, and its port is free.
+	if err := db.InTx(t.Context(), h.pool, func(tx pgx.Tx) error {
+		_, err := db.Detach(t.Context(), tx, p.attachment.ID, actor, nil)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "the pool is gone", func() bool {
+		pids, err := h.engine.PoolProcesses(id)
+		left, dbErr := db.Pools(t.Context(), h.pool)
+		return err == nil && dbErr == nil && len(pids) == 0 && len(left) == 0
+	})
+}
+
+// The app is down while a changeover waits for the pool, so it does not wait for
+// ever: it is put back, and the app is up again.
+func TestPooledTransactionIsNotWaitedForForEver(t *testing.T) {
+	h := newHouse(t, func(h *house) { h.patience = 2 * time.Second })
+	h.scale()
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	p := h.pooled(leader, 2)
+	held := p.hold()
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationUndone)
+	if !strings.Contains(op.Reason, "through the connection pool did not end") {
+		t.Errorf("the reason is %q", op.Reason)
+	}
+	if _, err := held.Exec(t.Context(), "commit"); err != nil {
+		t.Errorf("the transaction that was in the way: %v", err)
+	}
+	p.close("after it was put back", true)
+	h.inOrder("after it was put back")
+}
