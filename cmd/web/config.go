@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"changeover/internal/platform/outgoing"
 )
@@ -32,6 +33,7 @@ type config struct {
 	Development    bool      // CHANGEOVER_DEVELOPMENT, serves /styleguide
 
 	OutgoingAllow outgoing.Allow // CHANGEOVER_OUTGOING_ALLOW, beside the public internet
+	KeepNotices   time.Duration  // CHANGEOVER_NOTICE_DAYS
 
 	Provider *identityProvider // CHANGEOVER_OIDC_ISSUER and what goes with it; nil: none
 }
@@ -107,6 +109,9 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 	if c.Provider, err = readProvider(getenv); err != nil {
 		return config{}, err
 	}
+	if c.KeepNotices, err = readDays("CHANGEOVER_NOTICE_DAYS", or(getenv("CHANGEOVER_NOTICE_DAYS"), "365")); err != nil {
+		return config{}, err
+	}
 	switch v := getenv("CHANGEOVER_DEVELOPMENT"); v {
 	case "", "0":
 	case "1":
@@ -115,6 +120,16 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 		return config{}, badSetting("CHANGEOVER_DEVELOPMENT", "%q is not understood. Set it to 1, or unset it.", v)
 	}
 	return c, nil
+}
+
+// readDays reads a number of days. A week is the least: the feed is what the
+// watch of the followers remembers by.
+func readDays(setting, value string) (time.Duration, error) {
+	days, err := strconv.Atoi(value)
+	if err != nil || days < 7 || days > 36500 {
+		return 0, badSetting(setting, "%q is not a number of days that can be used. Give one between 7 and 36500, such as 365.", value)
+	}
+	return time.Duration(days) * 24 * time.Hour, nil
 }
 
 // HTTPS is whether people reach the program under https.

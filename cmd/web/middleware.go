@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/jobs"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -62,7 +63,8 @@ func (a *app) observe(next echo.HandlerFunc) echo.HandlerFunc {
 				return
 			}
 			path := c.Request().URL.Path
-			if strings.HasPrefix(c.Path(), "/sign-in/") || strings.HasPrefix(path, feedPath) || strings.HasPrefix(path, invitationPath) {
+			if strings.HasPrefix(c.Path(), "/sign-in/") || strings.HasPrefix(path, feedPath) || strings.HasPrefix(path, invitationPath) ||
+				strings.HasPrefix(path, jobs.UnsubscribePath) {
 				path = c.Path()
 			}
 			a.counts.add(c, time.Since(start), queries.Load())

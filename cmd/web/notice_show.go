@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"changeover/internal/db"
@@ -12,7 +11,7 @@ import (
 )
 
 func (a *app) noticeView(ctx context.Context, email string, access platform.Access, box mailbox, n db.Notice) (*page.NoticeShow, error) {
-	view := &page.NoticeShow{ID: n.ID, Tone: noticeTone(n.Level), Subject: n.Subject, To: email, At: n.At, Body: noticeBody(n), Read: n.Read,
+	view := &page.NoticeShow{ID: n.ID, Tone: noticeTone(n.Level), Subject: n.Subject, To: email, At: n.At, Body: noticeParts(platform.NoticeText(n.Kind, n.Body)), Read: n.Read,
 		URL: box.at(noticePath(n.ID)), MarkURL: box.at(noticePath(n.ID) + "/read"), UnmarkURL: box.at(noticePath(n.ID) + "/unread")}
 	var err error
 	if n.DatabaseName != "" {
@@ -26,6 +25,9 @@ func (a *app) noticeView(ctx context.Context, email string, access platform.Acce
 	for _, f := range n.Figures {
 		view.Figures = append(view.Figures, component.Figure{Label: f.Label, Value: f.Value, Unit: f.Unit})
 	}
+	if err := a.fillTold(ctx, access, n, view); err != nil {
+		return nil, err
+	}
 	if n.OperationID != nil {
 		view.Acts = append(view.Acts, component.Button{Text: "Open the operation", URL: operationPath(*n.OperationID)})
 	}
@@ -33,6 +35,26 @@ func (a *app) noticeView(ctx context.Context, email string, access platform.Acce
 		view.Acts = append(view.Acts, noticeActs(n, access)...)
 	}
 	return view, nil
+}
+
+// fillTold says how the notice left the feed. Whom it was mailed to is shown to
+// those who see who has a role on the app.
+func (a *app) fillTold(ctx context.Context, access platform.Access, n db.Notice, view *page.NoticeShow) error {
+	told, err := db.NoticeToldOf(ctx, a.pool, n.ID)
+	if err != nil {
+		return err
+	}
+	if len(told.MailedTo) > 0 {
+		view.Told = "feed and mail"
+	}
+	if access.Admin || n.AppID != nil && access.On(*n.AppID) >= platform.RoleManage {
+		for _, address := range told.MailedTo {
+			if address != view.To {
+				view.Also = append(view.Also, address)
+			}
+		}
+	}
+	return nil
 }
 
 // noticeActs are the next steps on the database that the notice is about.
@@ -66,26 +88,6 @@ func noticeTone(level platform.NoticeLevel) component.Tone {
 		return component.ToneBad
 	}
 	return component.ToneInfo
-}
-
-const (
-	leadMeans = "What it means."
-	leadToDo  = "What to do."
-)
-
-// noticeBody is the body in parts. Where it does not say what it means, what
-// every notice of its kind means stands before what to do.
-func noticeBody(n db.Notice) []page.NoticePart {
-	parts := noticeParts(n.Body)
-	kind, known := platform.KnownNotice(n.Kind)
-	if !known || slices.ContainsFunc(parts, func(p page.NoticePart) bool { return p.Lead == leadMeans }) {
-		return parts
-	}
-	at := slices.IndexFunc(parts, func(p page.NoticePart) bool { return p.Lead == leadToDo })
-	if at < 0 {
-		at = len(parts)
-	}
-	return slices.Insert(parts, at, page.NoticePart{Lead: leadMeans, Text: kind.Means})
 }
 
 // noticeParts cuts a body into paragraphs. A first sentence of at most four

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/jobs"
 
 	"github.com/chromedp/chromedp"
 )
@@ -46,6 +47,7 @@ func notPages() map[string]string {
 func (d *seeded) shownPages() []shownPage {
 	link, err := db.CreateSignInLink(d.t.Context(), d.pool, d.user.ID, linkLife)
 	d.must(err)
+	stop := jobs.UnsubscribePath + jobs.UnsubscribeToken(d.sealer, d.user.ID)
 	leader, follower := databasePath(d.leader.Name), databasePath(d.follower.Name)
 	separated, fenced := databasePath(d.separated.Name), databasePath(d.fenced.Name)
 	return append([]shownPage{
@@ -206,6 +208,13 @@ func (d *seeded) shownPages() []shownPage {
 			b.click("make-reset-link")
 			b.await(waitForPage, "an answer", `document.querySelector("[data-testid=reset-link], [data-testid=error-email]")`)
 		}},
+		{route: "/settings/notices", name: "settings-notices", path: "/settings/notices"},
+		{route: "/unsubscribe/:token", name: "unsubscribe", path: stop},
+		{route: "/unsubscribe/:token", name: "unsubscribed", path: stop, then: func(b *tab) {
+			b.click("unsubscribe")
+			b.see("stopped")
+		}},
+		{route: "/unsubscribe/:token", name: "unsubscribe-broken", path: jobs.UnsubscribePath + "no-such-link", refused: true},
 		{route: "/settings/mail", name: "settings-mail", path: "/settings/mail"},
 		{route: "/settings/mail", name: "settings-mail-refused", path: "/settings/mail", then: func(b *tab) {
 			b.fill("host", "127.1")

@@ -103,7 +103,8 @@ func (p *program) prepare(ctx context.Context, cfg config) error {
 	if p.catalogue, err = platform.ShippedCatalogue(); err != nil {
 		return err
 	}
-	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log, Elect: true, Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)}})
+	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log, Elect: true, Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)},
+		Link: cfg.Link, KeepNotices: cfg.KeepNotices})
 	return err
 }
 

@@ -223,11 +223,6 @@ func rights() []right {
 		{"POST /operations/:id/cancel", [visitors]int{303, 404, 403, 303, 303, 303, 202}, nil},
 		{"POST /operations/:id/retry", [visitors]int{303, 404, 403, 409, 409, 409, 409}, nil},
 
-		{"GET /notices", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
-		{"GET /notices/:id", [visitors]int{303, 404, 200, 200, 200, 200, 200}, nil},
-		{"POST /notices/read", [visitors]int{303, 303, 303, 303, 303, 303, 204}, nil},
-		{"POST /notices/:id/read", [visitors]int{303, 404, 303, 303, 303, 303, 204}, nil},
-		{"POST /notices/:id/unread", [visitors]int{303, 404, 303, 303, 303, 303, 204}, nil},
 		{"GET /audit", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
 		{"GET /plans", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
 		{"GET /search", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
@@ -260,7 +255,7 @@ func TestEveryRouteAsksWhoComes(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, row := range slices.Concat(settingsRights(), factorRights(), maintenanceRights(), peopleRights(), rights(), lastRights()) {
+	for _, row := range slices.Concat(settingsRights(), noticeRights(), factorRights(), maintenanceRights(), peopleRights(), rights(), lastRights()) {
 		r, there := routes[row.route]
 		if !there || seen[row.route] {
 			t.Errorf("%s is no route, or twice in the table", row.route)

@@ -3,7 +3,9 @@ package main
 import (
 	"net/http"
 
+	"changeover/internal/jobs"
 	"changeover/internal/platform"
+	"changeover/views/page"
 
 	"github.com/labstack/echo/v4"
 )
@@ -160,6 +162,10 @@ func (a *app) routes() []route {
 		{post, "/notices/read", a.noticesRead, user, "", "a reader's own mark", 0},
 		{post, "/notices/:id/read", a.noticeRead, viewer, "", "a reader's own mark", 0},
 		{post, "/notices/:id/unread", a.noticeUnread, viewer, "", "a reader's own mark", 0},
+		{get, page.NoticesPath, a.noticeMailShow, user, "", reads, 0},
+		{post, page.NoticesPath, a.noticeMailSet, user, "choose what is mailed", "", once},
+		{get, jobs.UnsubscribePath + ":token", a.unsubscribeShow, public, "", reads, 0},
+		{post, jobs.UnsubscribePath + ":token", a.unsubscribe, public, "stop mails about notices", "", 0},
 		{get, "/audit", a.auditIndex, user, "", reads, 0},
 		{get, "/plans", a.planIndex, user, "", reads, 0},
 		{get, "/search", a.search, user, "", reads, 0},
@@ -191,6 +197,7 @@ func (a *app) routes() []route {
 		{post, "/settings/people/:id/end-sessions", a.personEndSessions, admin, "end sessions of a person", "", once},
 		{post, "/settings/people/:id/deactivate", a.personDeactivate, admin, "deactivate person", "", once | fresh},
 		{post, "/settings/people/:id/reactivate", a.personReactivate, admin, "reactivate person", "", once | fresh},
+
 		{get, "/settings/reset-link", a.resetLinkNew, admin, "", reads, 0},
 		{post, "/settings/reset-link", a.resetLinkCreate, admin, "make reset link", "", fresh},
 

@@ -25,6 +25,13 @@ func mailSite(t *testing.T, env map[string]string) (*site, *mailtest.Server) {
 	}
 	s := newSite(t, all)
 	s.jobs.Mailer.Roots = server.Roots
+	s.startJobs(t)
+	return s, server
+}
+
+// startJobs lets the site's runners work until the test ends.
+func (s *site) startJobs(t *testing.T) {
+	t.Helper()
 	if err := s.jobs.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +42,6 @@ func mailSite(t *testing.T, env map[string]string) (*site, *mailtest.Server) {
 			t.Errorf("the runners did not stop: %v", err)
 		}
 	})
-	return s, server
 }
 
 // setMail sets the server as an administrator would.

@@ -87,7 +87,8 @@ func newSiteOn(t testing.TB, env map[string]string, pool *pgxpool.Pool) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	procedures, err := jobs.New(jobs.Config{Pool: pool, Engine: engine, Sealer: sealer, Catalogue: catalogue, Log: log, Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)}})
+	procedures, err := jobs.New(jobs.Config{Pool: pool, Engine: engine, Sealer: sealer, Catalogue: catalogue, Log: log, Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)},
+		Link: cfg.Link, KeepNotices: cfg.KeepNotices})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,10 @@ type Mail struct {
 	Subject   string // never a secret
 	Body      string
 	GoodUntil time.Time
+	// NoticeID and UserID are set for a mail about a notice, whose text is made
+	// when it is sent.
+	NoticeID *int64
+	UserID   *int64
 }
 
 // CreateMail keeps a mail to be sent within goodFor and returns its id.
@@ -28,6 +32,21 @@ func CreateMail(ctx context.Context, q Querier, s *Sealer, m Mail, goodFor time.
 	return id, err
 }
 
+// CreateNoticeMail keeps a mail about a notice to a user, who has one at most. It
+// is of use for goodFor. The id is 0 where there is one already.
+func CreateNoticeMail(ctx context.Context, q Querier, n Notice, user User, goodFor time.Duration) (int64, error) {
+	return value[int64](ctx, q, nil, `with added as (
+			insert into mails (recipient, subject, notice_id, user_id, good_until) values ($1, left($2, 300), $3, $4, now() + $5::interval)
+			on conflict on constraint mails_notice_key do nothing returning id)
+		select coalesce((select id from added), 0)`, user.Email, n.Subject, n.ID, user.ID, goodFor)
+}
+
+// DropMail ends a mail that nobody is to get any more; problem says why.
+func DropMail(ctx context.Context, q Querier, id int64, problem string) error {
+	_, err := exec(ctx, q, `update mails set state = 'dropped', last_error = $2, body_sealed = null, ended_at = now() where id = $1 and state = 'waiting'`, id, problem)
+	return err
+}
+
 func mailBodyContext(id int64) string { return "mails:" + strconv.FormatInt(id, 10) + ":body" }
 
 // WaitingMail is a mail that is not sent yet; NotFound for any other.
@@ -38,13 +57,18 @@ func WaitingMail(ctx context.Context, q Querier, s *Sealer, id int64) (Mail, err
 		Subject    string
 		BodySealed []byte
 		GoodUntil  time.Time
+		NoticeID   *int64
+		UserID     *int64
 	}](ctx, q, platform.NotFound("This mail was sent or given up."),
-		`select id, recipient, subject, body_sealed, good_until from mails where id = $1 and state = 'waiting'`, id)
+		`select id, recipient, subject, body_sealed, good_until, notice_id, user_id from mails where id = $1 and state = 'waiting'`, id)
 	if err != nil {
 		return Mail{}, err
 	}
-	body, err := s.Open(row.BodySealed, mailBodyContext(id))
-	return Mail{ID: row.ID, To: row.Recipient, Subject: row.Subject, Body: body, GoodUntil: row.GoodUntil}, err
+	m := Mail{ID: row.ID, To: row.Recipient, Subject: row.Subject, GoodUntil: row.GoodUntil, NoticeID: row.NoticeID, UserID: row.UserID}
+	if row.BodySealed != nil {
+		m.Body, err = s.Open(row.BodySealed, mailBodyContext(id))
+	}
+	return m, err
 }
 
 // EndMail ends a mail, as sent when problem is empty, else as failed; its body

@@ -32,6 +32,10 @@ type Config struct {
 	Log       *slog.Logger
 	// Mailer sends mails.
 	Mailer *mail.Sender
+	// Link is the public address of a path, for mails and webhooks; nil: the path.
+	Link func(path string) string
+	// KeepNotices is how long a notice is kept; a year when zero.
+	KeepNotices time.Duration
 	// SwitchDeadline is how long writes may be refused before everything is put
 	// back; 30 s when zero.
 	SwitchDeadline time.Duration
@@ -71,6 +75,10 @@ type procedure interface {
 	Infos() []workflow.Info
 }
 
+// rescueAfter is when River takes a job that still runs for lost; operations
+// have no timeout and are never taken so.
+const rescueAfter = 5 * time.Minute
+
 // restWithin is how long runners may take to come to rest; a stretch in which
 // writes are refused is ended first.
 const restWithin = 15 * time.Second
@@ -89,13 +97,14 @@ func New(c Config) (*Jobs, error) {
 	if c.FollowerPatience == 0 {
 		c.FollowerPatience = 2 * time.Minute
 	}
+	if c.KeepNotices == 0 {
+		c.KeepNotices = standardKeep
+	}
 	j := &Jobs{Config: c, store: store{c.Pool}}
 	j.procedures = j.allProcedures()
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &operationWorker{jobs: j}); err != nil {
-		return nil, fmt.Errorf("river: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &mailWorker{jobs: j}); err != nil {
+	if err := errors.Join(river.AddWorkerSafely(workers, &operationWorker{jobs: j}), river.AddWorkerSafely(workers, &mailWorker{jobs: j}),
+		river.AddWorkerSafely(workers, &sweepWorker{jobs: j})); err != nil {
 		return nil, fmt.Errorf("river: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
@@ -104,9 +113,13 @@ func New(c Config) (*Jobs, error) {
 		Logger:  slog.New(atLeastWarn{c.Log.Handler()}), // River tells of every few idle seconds
 		// An operation takes as long as it takes; its steps have their own
 		// deadlines. Reconcile, not River's rescue, notices a dead runner.
-		JobTimeout:        -1,
-		RetryPolicy:       retrySoon{},
-		FetchPollInterval: 250 * time.Millisecond,
+		JobTimeout: -1,
+		// Mails and deliveries have a timeout, so a run of one that a kill -9 ended
+		// is taken up again this long after.
+		RescueStuckJobsAfter: rescueAfter,
+		PeriodicJobs:         []*river.PeriodicJob{sweepPeriodically()},
+		RetryPolicy:          retrySoon{},
+		FetchPollInterval:    250 * time.Millisecond,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("river: %w", err)
@@ -214,6 +227,7 @@ func (j *Jobs) work(ctx context.Context) error {
 	j.running.Go(func() { j.every(ctx, "reconcile", j.reconcile) })
 	j.running.Go(func() { j.every(ctx, "keep servers running", j.keepRunning) })
 	j.running.Go(func() { j.every(ctx, "keep connection pools running", j.keepPools) })
+	j.running.Go(func() { j.every(ctx, "tell of notices", j.tellNotices) })
 	if j.Elect {
 		j.running.Go(func() {
 			NewMonitor(MonitorConfig{Pool: j.Pool, Engine: j.Engine, Log: j.Log, Catalogue: j.Catalogue}).Run(ctx)

@@ -136,7 +136,14 @@ func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailArgs]) error {
 	if err != nil {
 		return mailFailed(j, id, err)
 	}
-	err = j.Mailer.Send(ctx, senderSettings(settings), mail.Message{ID: strconv.FormatInt(id, 10) + ".changeover", To: m.To, Subject: m.Subject, Body: m.Body})
+	message, err := j.messageOf(ctx, m)
+	if why := droppedBecause(err); why != "" {
+		return db.DropMail(ctx, j.Pool, id, why)
+	}
+	if err != nil {
+		return mailFailed(j, id, err)
+	}
+	err = j.Mailer.Send(ctx, senderSettings(settings), message)
 	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := db.NoteMailResult(record, j.Pool, mailProblem(err)); err != nil {

@@ -1,5 +1,10 @@
 package platform
 
+import (
+	"slices"
+	"strings"
+)
+
 // NoticeKind names what a notice tells. It is stored and sent to webhooks:
 // never rename one.
 type NoticeKind string
@@ -81,6 +86,27 @@ type Figure struct {
 	Label string `json:"label"`          // "Writes refused"
 	Value string `json:"value"`          // "138"
 	Unit  string `json:"unit,omitempty"` // "ms"
+}
+
+// NoticeText is a notice's body with what every notice of its kind means, where
+// the body does not say that itself: after why, before what to do.
+func NoticeText(kind NoticeKind, body string) string {
+	const means, toDo = "What it means. ", "What to do. "
+	known, ok := KnownNotice(kind)
+	paragraphs := strings.Split(strings.TrimSpace(body), "\n\n")
+	at := len(paragraphs)
+	for i, p := range paragraphs {
+		switch {
+		case strings.HasPrefix(p, means):
+			ok = false
+		case strings.HasPrefix(p, toDo):
+			at = i
+		}
+	}
+	if !ok {
+		return body
+	}
+	return strings.Join(slices.Insert(paragraphs, at, means+known.Means), "\n\n")
 }
 
 // KnownNotice is what is known of the kind; ok is false for one that is none.

@@ -20,6 +20,7 @@ type SettingsNav struct {
 // The pages below Settings.
 const (
 	AccountPath = "/settings"
+	NoticesPath = "/settings/notices"
 	MailPath    = "/settings/mail"
 	PeoplePath  = "/settings/people"
 
@@ -27,7 +28,7 @@ const (
 )
 
 func (n SettingsNav) segments() []component.Segment {
-	pages := []component.Segment{{Text: "Account", URL: AccountPath}}
+	pages := []component.Segment{{Text: "Account", URL: AccountPath}, {Text: "Notices by mail", URL: NoticesPath}}
 	if n.Admin {
 		pages = append(pages, component.Segment{Text: "People", URL: PeoplePath}, component.Segment{Text: "Mail", URL: MailPath})
 	}

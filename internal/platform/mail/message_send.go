@@ -25,6 +25,9 @@ type Message struct {
 	To      string
 	Subject string
 	Body    string
+	// Unsubscribe, where it is set, is the address that stops such mails, for the
+	// mail program's own button; under https also with one click (RFC 8058).
+	Unsubscribe string
 }
 
 // Sender sends messages. Safe for concurrent use.
@@ -83,6 +86,12 @@ func compose(s Settings, m Message) (*gomail.Msg, error) {
 	_, domain, _ := strings.Cut(from.Address, "@")
 	message.SetMessageIDWithValue(m.ID + "@" + domain)
 	message.SetGenHeader("Auto-Submitted", "auto-generated")
+	if m.Unsubscribe != "" {
+		message.SetGenHeader(gomail.HeaderListUnsubscribe, "<"+m.Unsubscribe+">")
+		if strings.HasPrefix(m.Unsubscribe, "https://") {
+			message.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
+		}
+	}
 	message.SetBodyString(gomail.TypeTextPlain, m.Body)
 	return message, nil
 }
