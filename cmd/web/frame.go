@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/layout"
 	"changeover/views/page"
@@ -24,7 +25,7 @@ func (a *app) frame(c echo.Context, title string, active layout.Nav, topics ...s
 	}
 	f.ControlLatency = time.Since(start)
 	f.Active = active
-	fillRail(&f, rail)
+	a.fillRail(&f, rail)
 	f.Flash = a.takeFlash(c)
 	f.Topics = append(topics, "rail")
 	f.RenderedAt = time.Now()
@@ -32,14 +33,24 @@ func (a *app) frame(c echo.Context, title string, active layout.Nav, topics ...s
 }
 
 // fillRail puts the counts and what is running into the frame.
-func fillRail(f *layout.Frame, rail db.Rail) {
+func (a *app) fillRail(f *layout.Frame, rail db.Rail) {
 	f.Apps, f.Databases, f.Maintenances, f.UnreadNotices = rail.Apps, rail.Databases, rail.Maintenances, rail.UnreadNotices
 	for _, r := range rail.Running {
 		f.Running = append(f.Running, layout.RunningOperation{
 			ID: r.ID, Title: r.Kind.Title(), Database: r.DatabaseName, Reason: or(r.StepDetail, r.Reason),
-			Step: r.Step, Steps: r.Steps, Percent: percent(r.Step-1, r.Steps), Undoing: r.State == "undoing", NeedsPerson: r.NeedsPerson,
+			Step: r.Step, Steps: r.Steps, StepTitle: a.stepTitle(r.Kind, r.Step), Percent: percent(r.Step-1, r.Steps), Undoing: r.State == "undoing", NeedsPerson: r.NeedsPerson,
 		})
 	}
+}
+
+// stepTitle is the title of a kind's step, 1 for the first; empty for one that
+// this program does not know.
+func (a *app) stepTitle(kind platform.OperationKind, step int) string {
+	infos := a.jobs.Steps(kind)
+	if step < 1 || step > len(infos) {
+		return ""
+	}
+	return infos[step-1].Title
 }
 
 func percent(done, all int) int {

@@ -222,7 +222,7 @@ func (a *app) renderRail(ctx context.Context, e eyes) ([]string, error) {
 		return nil, err
 	}
 	var f layout.Frame
-	fillRail(&f, rail)
+	a.fillRail(&f, rail)
 	return renderFragments(ctx, layout.Unread(f.UnreadNotices), layout.Coming(f.Maintenances), layout.Running(f.Running), layout.RunningBar(f.Running), layout.ControlDatabase(time.Since(start), false, a.version))
 }
 

@@ -70,7 +70,8 @@ type RunningOperation struct {
 	Reason      string // "Waiting for 0 commits"
 	Figure      string // "3.2 MB", "61 %"; may be empty
 	Step, Steps int
-	Percent     int // of the whole operation, 0 to 100
+	StepTitle   string // "Copy the data"; empty before the first
+	Percent     int    // of the whole operation, 0 to 100
 	Undoing     bool
 	NeedsPerson bool
 }

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"changeover/internal/db"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// A reader in Berlin sees the right time on the nights in which the clocks change
+// and across the year's end: of a maintenance that is due, beside its openings,
+// and under the day and half hour of a form.
+func TestMaintenanceTimesInTheReadersZone(t *testing.T) {
+	findBrowser(t)
+	s := newSite(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go s.listen(ctx)
+	v := s.signedIn(t, pagesUser)
+	d := seed(t, s)
+	b := newTab(t, s.url) // in Berlin
+	b.open("/sign-in")
+	call(b, "sign in", network.SetCookie, network.SetCookieParams{Name: "changeover-session", Value: v.cookie(sessionCookie), URL: s.url})
+	row := fmt.Sprintf("#maintenance-%d", d.scheduled.ID)
+	for _, moment := range []struct{ at, due, form string }{
+		{"2027-03-27T23:30:00Z", "Sun 28 Mar 00:30", "Sun 28 Mar 00:30 in Berlin, the clocks change that night"}, // four hours over the gap
+		{"2027-03-28T00:30:00Z", "Sun 28 Mar 01:30", "Sun 28 Mar 01:30 in Berlin, the clocks change that night"},
+		{"2027-03-28T01:00:00Z", "Sun 28 Mar 03:00", "Sun 28 Mar 03:00 in Berlin, the clocks change that night"},
+		{"2027-03-28T22:00:00Z", "Mon 29 Mar 00:00", "Mon 29 Mar 00:00 in Berlin"},
+		{"2027-10-31T00:30:00Z", "Sun 31 Oct 02:30", "Sun 31 Oct 02:30 in Berlin, the clocks change that night"}, // the first 02:30
+		{"2027-10-31T01:30:00Z", "Sun 31 Oct 02:30", "Sun 31 Oct 02:30 in Berlin, the clocks change that night"}, // the second
+		{"2026-12-31T22:30:00Z", "Thu 31 Dec 23:30", "Thu 31 Dec 23:30 in Berlin"},
+		{"2026-12-31T23:00:00Z", "Fri 1 Jan 00:00", "Fri 1 Jan 00:00 in Berlin"},
+	} {
+		at, err := time.Parse(time.RFC3339, moment.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.must(db.ScheduleMaintenance(t.Context(), d.pool, d.scheduled.ID, &at, true, "jun@example.com", ""))
+		b.open(fmt.Sprintf("/maintenances?open=%d", d.scheduled.ID))
+		b.await(waitForPage, moment.at+" is due "+moment.due, fmt.Sprintf(`document.querySelector(%q)?.textContent.trim() === %q`, row+" "+string(id("when")), moment.due))
+		ask(b, "choose a day and a time", chromedp.Evaluate[bool](fmt.Sprintf(`(() => {
+			const form = document.querySelector(%q);
+			const day = form.querySelector("[data-moment-date]"), time = form.querySelector("[data-moment-time]");
+			day.value = %q; time.value = %q;
+			for (const field of [day, time]) for (const what of ["input", "change"]) field.dispatchEvent(new Event(what, { bubbles: true }));
+			return true;
+		})()`, row, at.Format(time.DateOnly), at.Format("15:04"))))
+		b.await(waitForPage, "the form says "+moment.form, fmt.Sprintf(`document.querySelector(%q)?.textContent.trim() === %q`, row+" [data-moment-local]", moment.form))
+	}
+	b.picture("maintenance-in-berlin")
+
+	// The window's page: the opening beside UTC, in the reader's own weekday.
+	b.open(databasePath(d.leader.Name) + "/window")
+	b.await(waitForPage, "the window stands beside UTC", `/in Berlin/.test(document.querySelector("main").textContent)`)
+	b.wantNoErrors()
+}
