@@ -40,6 +40,7 @@ type house struct {
 	durable    bool                          // the app's writers all wait for the disk: where a test kills a leader
 	quiet      bool                          // nothing is run here: a worker process does it
 	scaled     bool                          // the app has the formation of these tests
+	catalogue  func(*platform.Catalogue)     // changes what the plans hold; nil for as shipped
 }
 
 func newHouse(t testing.TB, options ...func(*house)) *house {
@@ -99,7 +100,12 @@ func (h *house) open() {
 			return (*hook)(when, what, step)
 		}
 		return nil
-	}, func(c *jobs.Config) { c.Now, c.SwitchPatience, c.FollowerPatience = h.now, h.patience, h.patience })
+	}, func(c *jobs.Config) { 
+		c.Now, c.SwitchPatience, c.FollowerPatience = h.now, h.patience, h.patience
+		if h.catalogue != nil {
+			h.catalogue(&c.Catalogue)
+		}
+	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
