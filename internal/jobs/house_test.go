@@ -100,7 +100,7 @@ func (h *house) open() {
 			return (*hook)(when, what, step)
 		}
 		return nil
-	}, func(c *jobs.Config) { 
+	}, func(c *jobs.Config) {
 		c.Now, c.SwitchPatience, c.FollowerPatience = h.now, h.patience, h.patience
 		if h.catalogue != nil {
 			h.catalogue(&c.Catalogue)
