@@ -39,7 +39,7 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 			lastRan = i + 1
 		}
 		t.Steps = append(t.Steps, component.TimelineStep{
-			Position: i + 1, Name: s.Name, Title: info.Title, Detail: detail, State: s.State, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+			Position: i + 1, Name: s.Name, Title: info.Title, Detail: detail, Percent: shareOf(detail), State: s.State, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
 			Usual: usual.of(s.Name), Downtime: info.Downtime, NoReturn: info.NoReturn, PutBack: s.State == platform.StepUndone,
 		})
 	}
