@@ -97,7 +97,7 @@ func TestGettingChangesNothing(t *testing.T) {
 			t.Errorf("GET %s: %d", r.path, status)
 		}
 		for name, sum := range contents() {
-			if sum != before[name] {
+			if sum != before[name] && !(name == "audit" && r.audit != "") { // an act is audited; that one is a GET is the provider's protocol
 				t.Errorf("GET %s changes %s", r.path, name)
 			}
 		}
