@@ -23,25 +23,14 @@ import (
 // openControl connects to the control database of a program that runs, or of
 // one that ran here before: the embedded one is started if it is stopped.
 func openControl(ctx context.Context, cfg config) (*pgxpool.Pool, error) {
-	url := cfg.DatabaseURL
-	if url == "" {
-		engine, err := openEngine(cfg, slog.New(slog.DiscardHandler))
-		if err != nil {
-			return nil, err
-		}
-		if url, err = engine.Control(ctx); err != nil {
+	var engine *local.Engine
+	if cfg.DatabaseURL == "" {
+		var err error
+		if engine, err = openEngine(cfg, slog.New(slog.DiscardHandler)); err != nil {
 			return nil, err
 		}
 	}
-	pool, err := db.Open(ctx, url)
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, pool); err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return pool, nil
+	return openControlPool(ctx, cfg, engine, slog.New(slog.DiscardHandler))
 }
 
 // parseFlags reads a subcommand's flags; what is wrong with them is a sentence.

@@ -29,8 +29,10 @@ type config struct {
 	Zones          []zoneDir // CHANGEOVER_ZONES beside zone a
 	MemoryScale    float64   // CHANGEOVER_MEMORY_SCALE, a plan's memory times this is given to its server
 	DatabaseURL    string    // DATABASE_URL; empty: the embedded control database
-	PostgresBin    []string  // CHANGEOVER_POSTGRES_BIN, extra directories
-	Development    bool      // CHANGEOVER_DEVELOPMENT, serves /styleguide
+	// OwnerDatabaseURL is CHANGEOVER_OWNER_DATABASE_URL: as whom migrations run; empty: as DATABASE_URL.
+	OwnerDatabaseURL string
+	PostgresBin      []string // CHANGEOVER_POSTGRES_BIN, extra directories
+	Development      bool     // CHANGEOVER_DEVELOPMENT, serves /styleguide
 
 	OutgoingAllow outgoing.Allow // CHANGEOVER_OUTGOING_ALLOW, beside the public internet
 	KeepNotices   time.Duration  // CHANGEOVER_NOTICE_DAYS
@@ -92,6 +94,12 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 		u, err := url.Parse(c.DatabaseURL)
 		if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 			return config{}, badSetting("DATABASE_URL", "this is not a PostgreSQL URL. Give one that begins with postgres://, or unset it to use the embedded control database.")
+		}
+	}
+	if c.OwnerDatabaseURL = getenv("CHANGEOVER_OWNER_DATABASE_URL"); c.OwnerDatabaseURL != "" {
+		u, err := url.Parse(c.OwnerDatabaseURL)
+		if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || c.DatabaseURL == "" {
+			return config{}, badSetting("CHANGEOVER_OWNER_DATABASE_URL", "this is not the PostgreSQL URL of an owner beside DATABASE_URL. Give one that begins with postgres:// together with DATABASE_URL, or unset it.")
 		}
 	}
 	for _, dir := range filepath.SplitList(getenv("CHANGEOVER_POSTGRES_BIN")) {

@@ -36,6 +36,7 @@ func notPages() map[string]string {
 		"/static/*": "files",
 
 		"/calendar/:token": "a calendar",
+		"/audit.csv":       "a file",
 
 		"/sign-in/provider":        "a redirect to the identity provider",
 		"/sign-in/provider/return": "a redirect, or the sign-in page with what was wrong",
@@ -184,6 +185,9 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/notices", name: "notices-older", path: fmt.Sprintf("/notices?before=%d", d.notice-8)},
 		{route: "/notices/:id", name: "notice", path: fmt.Sprintf("/notices/%d", d.notice)},
 		{route: "/audit", name: "audit", path: "/audit"},
+		{route: "/audit", name: "audit-filtered", path: "/audit?act=destroy+database&outcome=refused&person=" + pagesUser},
+		{route: "/audit", name: "audit-none", path: "/audit?app=no-such-app"},
+		{route: "/audit", name: "audit-refused", path: "/audit?from=2026-02-31", refused: true},
 		{route: "/plans", name: "plans", path: "/plans"},
 		{route: "/search", name: "search", path: "/search?q=s"},
 		{route: "/search", name: "search-nothing", path: "/search?q=nothing-has-this-name"},

@@ -70,13 +70,10 @@ func startProgram(ctx context.Context, cfg config, log *slog.Logger) (*program, 
 	if p.engine, err = openEngine(cfg, log); err != nil {
 		return nil, &hopelessError{err}
 	}
-	url := cfg.DatabaseURL
-	if p.embedded {
-		if url, err = p.engine.Control(ctx); err != nil {
-			return nil, err
+	if p.pool, err = openControlPool(ctx, cfg, p.engine, log); err != nil {
+		if isKind(err, platform.KindConflict) {
+			return nil, &hopelessError{err} // a newer schema does not get older
 		}
-	}
-	if p.pool, err = db.Open(ctx, url); err != nil {
 		return nil, err
 	}
 	if err := p.prepare(ctx, cfg); err != nil {
@@ -87,12 +84,6 @@ func startProgram(ctx context.Context, cfg config, log *slog.Logger) (*program, 
 }
 
 func (p *program) prepare(ctx context.Context, cfg config) error {
-	if err := db.Migrate(ctx, p.pool); err != nil {
-		if isKind(err, platform.KindConflict) {
-			return &hopelessError{err} // a newer schema does not get older
-		}
-		return err
-	}
 	var err error
 	if p.sealer, err = db.LoadSealer(or(cfg.KeyFile, filepath.Join(cfg.Home, "key"))); err != nil {
 		return &hopelessError{err}

@@ -224,6 +224,7 @@ func rights() []right {
 		{"POST /operations/:id/retry", [visitors]int{303, 404, 403, 409, 409, 409, 409}, nil},
 
 		{"GET /audit", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
+		{"GET /audit.csv", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
 		{"GET /plans", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
 		{"GET /search", [visitors]int{303, 200, 200, 200, 200, 200, 200}, nil},
 

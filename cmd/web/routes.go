@@ -167,6 +167,7 @@ func (a *app) routes() []route {
 		{get, jobs.UnsubscribePath + ":token", a.unsubscribeShow, public, "", reads, 0},
 		{post, jobs.UnsubscribePath + ":token", a.unsubscribe, public, "stop mails about notices", "", 0},
 		{get, "/audit", a.auditIndex, user, "", reads, 0},
+		{get, "/audit.csv", a.auditExport, user, "", reads, 0},
 		{get, "/plans", a.planIndex, user, "", reads, 0},
 		{get, "/search", a.search, user, "", reads, 0},
 

@@ -36,14 +36,29 @@ func AddAudit(ctx context.Context, q Querier, e AuditEntry) error {
 	return err
 }
 
+// ProgramActor is who acted where nobody asked: the program itself.
+const ProgramActor = "changeover"
+
+// AddProgramAudit keeps what the program did by itself to a database.
+func AddProgramAudit(ctx context.Context, q Querier, databaseID int64, action, detail string) error {
+	_, err := exec(ctx, q, `insert into audit (actor, action, subject, outcome, detail, app_ids)
+		select $2, $3, d.name, $4, left($5, 2000), array[d.app_id] from databases d where d.id = $1`, databaseID, ProgramActor, action, AuditDone, detail)
+	return err
+}
+
 // AuditFilter narrows the audit; the zero value is all of it.
 type AuditFilter struct {
 	Actor    string
+	Action   string
 	Subject  string
 	Outcome  string
-	Text     string // part of the actor, action, subject or detail
-	BeforeID int64  // older than this one: the next page
-	Limit    int    // 0: 100
+	App      string    // a name: acts that concerned an app of that name, or were about it
+	Database string    // a name: acts about it, its operations and its maintenances
+	Text     string    // part of the actor, action, subject or detail
+	From     time.Time // zero: no bound
+	Until    time.Time // the first moment that is too late; zero: no bound
+	BeforeID int64     // older than this one: the next page
+	Limit    int       // 0: 100
 }
 
 // ListAudit is the entries that a reader may see, newest first: an administrator
@@ -56,5 +71,27 @@ func ListAudit(ctx context.Context, q Querier, reader string, access platform.Ac
 			and ($4 = '' or actor ilike $4 or action ilike $4 or subject ilike $4 or detail ilike $4)
 			and ($5::bigint = 0 or id < $5)
 			and ($7 or app_ids && $8 or (actor = $9 and $9 <> ''))
-		order by id desc limit $6`, f.Actor, f.Subject, f.Outcome, likePart(f.Text), f.BeforeID, limitOr(f.Limit, 100), all, apps, reader)
+			and ($10 = '' or action = $10)
+			and ($11 = '' or app_ids && array(select a.id from apps a where a.name = $11) or split_part(subject, ' ', 1) = $11)
+			and ($12 = '' or split_part(subject, ' ', 1) = $12
+				or action like '% operation' and subject = any(array(select o.id::text from operations o
+					join databases d on d.id in (o.database_id, o.target_id) where d.name = $12))
+				or action like '% maintenance%' and subject = any(array(select m.id::text from maintenances m
+					join databases d on d.id = m.database_id where d.name = $12)))
+			and ($13::timestamptz is null or at >= $13) and ($14::timestamptz is null or at < $14)
+		order by id desc limit $6`, f.Actor, f.Subject, f.Outcome, likePart(f.Text), f.BeforeID, limitOr(f.Limit, 100), all, apps, reader,
+		f.Action, f.App, f.Database, momentOr(f.From), momentOr(f.Until))
+}
+
+// momentOr is nil for the zero moment.
+func momentOr(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// AuditProgramActions are what ProgramActor did, for a list to choose from.
+func AuditProgramActions(ctx context.Context, q Querier) ([]string, error) {
+	return value[[]string](ctx, q, nil, `select coalesce(array_agg(distinct action), '{}') from audit where actor = $1`, ProgramActor)
 }

@@ -21,7 +21,10 @@ import (
 var migrationFiles embed.FS
 
 // migrateLock is the advisory lock that lets one process migrate at a time.
-const migrateLock = 0x6368616e67656f76 // "changeov"
+const (
+	migrateLock     = 0x6368616e67656f76 // "changeov"
+	migrateLockText = "7163082334141771638"
+)
 
 // Migration is one file of migrations/: forward only, run once, in its own transaction.
 type Migration struct {

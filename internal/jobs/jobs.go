@@ -120,6 +120,8 @@ func New(c Config) (*Jobs, error) {
 		PeriodicJobs:         []*river.PeriodicJob{sweepPeriodically()},
 		RetryPolicy:          retrySoon{},
 		FetchPollInterval:    250 * time.Millisecond,
+		// REINDEX takes the owner of the table, and the program's role owns nothing.
+		ReindexerIndexNames: []string{},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("river: %w", err)

@@ -161,6 +161,13 @@ func (r *reader) keepStorage(ctx context.Context, d platform.Database, plan plat
 		if _, err := db.CreateNotice(ctx, tx, n); err != nil {
 			return err
 		}
+		act := "open for writes"
+		if full {
+			act = "close for writes"
+		}
+		if err := db.AddProgramAudit(ctx, tx, d.ID, act, n.Subject); err != nil {
+			return err
+		}
 		return db.SetDatabaseFull(ctx, tx, d.ID, full)
 	})
 	if err != nil {

@@ -154,6 +154,9 @@ func (m *Monitor) terminate(ctx context.Context, conn *pgx.Conn, w watched, hold
 		}
 	}
 	if len(untold) > 0 {
+		if err := db.AddProgramAudit(ctx, m.Pool, w.Database.ID, "terminate transactions", transactions(len(untold))+" held up its replay."); err != nil {
+			return err
+		}
 		_, err := db.CreateNotice(ctx, m.Pool, db.NewNotice{
 			Kind: platform.NoticeQueriesTerminated, DatabaseID: &w.Database.ID, AppID: &w.Database.AppID,
 			Once:    fmt.Sprintf("terminated:%d;%s", w.Database.ID, strings.Join(marks, "")),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"changeover/internal/db"
@@ -123,6 +124,18 @@ func (s store) save(ctx context.Context, operationID, epoch int64, c workflow.Ch
 		}
 		if c.Then != nil {
 			if err := c.Then(ctx, tx); err != nil {
+				return err
+			}
+		}
+		if c.State == platform.OperationCompleted || c.State == platform.OperationUndone {
+			action, detail := "complete ", ""
+			if c.State == platform.OperationUndone {
+				action, detail = "put back ", op.Reason
+				if c.Reason != nil {
+					detail = *c.Reason
+				}
+			}
+			if err := db.AddProgramAudit(ctx, tx, op.DatabaseID, action+strings.ToLower(op.Kind.Title()), detail); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"changeover/internal/platform"
 )
@@ -15,8 +16,10 @@ import (
 const (
 	controlPort     = 5432 // names the socket in our private directory only
 	controlDatabase = "changeover"
-	controlRole     = "changeover"
-	ballastSize     = 64 * megabyte
+	controlRole     = "changeover" // owns the database and everything in it
+	// controlProgramRole is whom the running program signs in as. It owns nothing.
+	controlProgramRole = "changeover_program"
+	ballastSize        = 64 * megabyte
 )
 
 // Control makes, starts or finds the embedded control cluster and gives the
@@ -38,6 +41,12 @@ func (e *Engine) Control(ctx context.Context) (connString string, err error) {
 // the control cluster is there and runs.
 func (e *Engine) ControlString() string {
 	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable", quoteConninfo(e.sockets), controlPort, controlRole, controlDatabase)
+}
+
+// ControlProgramString is ControlString for the role of the running program,
+// which owns nothing there. The role is there as soon as Control has returned.
+func (e *Engine) ControlProgramString() string {
+	return strings.Replace(e.ControlString(), " user="+controlRole+" ", " user="+controlProgramRole+" ", 1)
 }
 
 func (e *Engine) startControl(ctx context.Context) error {
@@ -72,7 +81,33 @@ func (e *Engine) startControl(ctx context.Context) error {
 	if err != nil {
 		return platform.Unavailable(err, "The control database did not start. The end of its log, %s, says why.", c.logPath())
 	}
+	if err := e.letProgramIn(ctx, c); err != nil {
+		return err
+	}
 	return e.keepBallast(ballast, c)
+}
+
+// letProgramIn makes the role of the running program, which a cluster of before
+// does not have. The files are read anew also where they were right: an earlier
+// attempt may have died in between.
+func (e *Engine) letProgramIn(ctx context.Context, c cluster) error {
+	err := e.execAll(ctx, c, "postgres", fmt.Sprintf("do $$ begin if not exists (select from pg_roles where rolname = '%s') then create role %s login; end if; end $$",
+		controlProgramRole, controlProgramRole))
+	if err != nil {
+		return err
+	}
+	path, line := c.path("pg_hba.conf"), fmt.Sprintf("local %s %s peer map=changeover\n", controlDatabase, controlProgramRole)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(text), line) {
+		text = append(text, line...)
+	}
+	if err := errors.Join(e.writeIfDifferent(c.path("pg_ident.conf"), e.fileIdent(c.roles)), e.writeIfDifferent(path, string(text))); err != nil {
+		return err
+	}
+	return e.reload(ctx, c)
 }
 
 // keepBallast keeps 64 MB of the disk for the control cluster: real blocks, so
@@ -104,7 +139,7 @@ func (zeros) Read(p []byte) (int, error) {
 func (e *Engine) controlCluster(major int) cluster {
 	dir := filepath.Join(e.config.Home, "control")
 	c := cluster{name: "the control database", dir: dir, data: filepath.Join(dir, "data"), port: controlPort, major: major,
-		roles: []string{AdminRole, controlRole}}
+		roles: []string{AdminRole, controlRole, controlProgramRole}}
 	c.settings = append(e.commonSettings(major),
 		setting{"port", strconv.Itoa(controlPort), true},
 		setting{"listen_addresses", "", true},
