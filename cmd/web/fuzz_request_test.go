@@ -16,6 +16,8 @@ func typedInto(text string) []string {
 		"/databases?q=" + query, "/databases?filter=" + query, "/search?q=" + query, "/audit?q=" + query + "&before=" + query,
 		"/databases/" + path, "/databases/" + path + "/change-plan", "/apps/" + path, "/apps/" + path + "/config-vars",
 		"/operations/" + path, "/notices/" + path, "/notices?before=" + query + "&filter=" + query, "/databases/new?app=" + query,
+		"/audit?app=" + query + "&database=" + query + "&person=" + query + "&act=" + query, "/audit?from=" + query, "/audit?until=" + query + "&outcome=" + query,
+		"/audit.csv?database=" + query + "&app=" + query, "/invitations/" + path, "/settings/people/" + path, "/settings/reset-link?email=" + query,
 		"/sign-in/" + path, "/sign-in?next=" + query, "/static/" + path,
 	}
 }
@@ -39,6 +41,7 @@ func FuzzRequests(f *testing.F) {
 	forms := [][2]string{
 		{"/apps", "name"}, {"/databases", "app"}, {"/databases", "plan"}, {"/apps/sushi/config-vars", "name"}, {"/apps/sushi/formation", "process"},
 		{"/apps/sushi/formation", "quantity"}, {"/settings/tokens", "name"}, {"/apps/sushi/destroy", "confirm"},
+		{"/apps/sushi/collaborators", "email"}, {"/apps/sushi/collaborators", "role"}, {"/settings/people", "email"}, {"/invitations/no-such-link", "person_name"},
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		ask := func(method, path, body string) {
@@ -68,7 +71,7 @@ func FuzzRequests(f *testing.F) {
 			ask(http.MethodGet, path, "")
 		}
 		for _, form := range forms {
-			values := url.Values{"csrf_token": {token}, "app": {"sushi"}, "plan": {"no-such-plan"}, "value": {"x"}}
+			values := url.Values{"csrf_token": {token}, "app": {"sushi"}, "plan": {"no-such-plan"}, "value": {"x"}, "role": {"view"}}
 			if form[1] == "confirm" && strings.TrimSpace(text) == "sushi" {
 				continue // would destroy it
 			}

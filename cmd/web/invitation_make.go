@@ -17,12 +17,18 @@ type madeInvitation struct {
 	mailed      bool
 }
 
+// mostEmail is the longest address that mail knows.
+const mostEmail = 254
+
 // invite makes an invitation and, where mail is set, mails it in the same
 // transaction. The link is for the page that shows it once.
 func (a *app) invite(c echo.Context, n db.NewInvitation) (madeInvitation, error) {
 	ctx, v := c.Request().Context(), visitorOf(c)
 	if v.APIToken {
 		return madeInvitation{}, platform.Forbidden("%s has no account here, and invitations are made in the browser.", shortened(n.Email))
+	}
+	if len(n.Email) > mostEmail {
+		return madeInvitation{}, platform.Invalid("email", "An e-mail address has at most %d characters. Check it.", mostEmail)
 	}
 	if wait, ok := a.byInviter.allow(v.Email); !ok {
 		return madeInvitation{}, tooMany(wait, "invitations")
