@@ -95,6 +95,11 @@ func TestJourneyWithoutJavaScript(t *testing.T) {
 	if v.page.Find(string(id("proof"))).AttrOr("data-holds", "") != "true" {
 		t.Error("the proof does not hold")
 	}
+	// What the program did by itself has its row, once.
+	v.get("/audit?person=changeover&act=complete+follower+changeover&database=" + strings.TrimPrefix(leader, "/databases/"))
+	if rows := v.page.Find("[data-testid=audit] tbody tr").Length(); rows != 1 {
+		t.Errorf("%d rows say that the changeover was completed:\n%s", rows, v.text())
+	}
 
 	// Fenced for good: unfencing is refused, destroying asks for the app's name.
 	v.get(leader + "/unfence")

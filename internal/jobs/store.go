@@ -127,7 +127,7 @@ func (s store) save(ctx context.Context, operationID, epoch int64, c workflow.Ch
 				return err
 			}
 		}
-		if c.State == platform.OperationCompleted || c.State == platform.OperationUndone {
+		if op.State != c.State && (c.State == platform.OperationCompleted || c.State == platform.OperationUndone) {
 			action, detail := "complete ", ""
 			if c.State == platform.OperationUndone {
 				action, detail = "put back ", op.Reason

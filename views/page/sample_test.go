@@ -83,7 +83,7 @@ func pages(t *testing.T) map[string]templ.Component {
 		"databases-none-fit":  DatabaseIndex(f("Databases", layout.NavDatabases, "Databases"), DatabaseIndexView{Total: 12, AppCount: 8, Query: "zebra", Month: "October"}),
 		"notices-empty":       NoticeIndex(wide(f("Notices", layout.NavNotices, "Notices")), NoticeIndexView{}),
 		"notices-all-read":    NoticeIndex(wide(f("Notices", layout.NavNotices, "Notices")), NoticeIndexView{UnreadOnly: true}),
-		"audit-empty":         AuditIndex(f("Audit", layout.NavAudit, "Audit"), AuditIndexView{Query: "zebra"}),
+		"audit-empty":         AuditIndex(f("Audit", layout.NavAudit, "Audit"), AuditIndexView{Filtered: true, ExportURL: "/audit.csv?q=zebra"}),
 		"search-empty":        Search(f("Search", layout.NavNone, "Search"), SearchView{Query: "zebra"}),
 		"database-away":       DatabaseShow(f(shaped, layout.NavDatabases, "Databases", "sushi", shaped), awayView(show)),
 		"styleguide":          Styleguide(f("Styleguide", layout.NavNone, "Styleguide")),
