@@ -34,6 +34,9 @@ func (a *app) admit(r route, next echo.HandlerFunc) echo.HandlerFunc {
 			c.Set(signInKey, true)
 			return toSignIn(c)
 		}
+		if v.NeedsFactor && !opensWithoutFactor(r.path) {
+			return toFactor(c)
+		}
 		if err := a.door(c, r.who, v.Access); err != nil {
 			c.Set(doorKey, true)
 			return err

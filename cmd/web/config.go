@@ -37,6 +37,8 @@ type config struct {
 	OutgoingAllow outgoing.Allow // CHANGEOVER_OUTGOING_ALLOW, beside the public internet
 	KeepNotices   time.Duration  // CHANGEOVER_NOTICE_DAYS
 
+	RequireFactor bool // CHANGEOVER_SECOND_FACTOR, nobody does anything without one
+
 	Provider *identityProvider // CHANGEOVER_OIDC_ISSUER and what goes with it; nil: none
 }
 
@@ -119,6 +121,13 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 	}
 	if c.KeepNotices, err = readDays("CHANGEOVER_NOTICE_DAYS", or(getenv("CHANGEOVER_NOTICE_DAYS"), "365")); err != nil {
 		return config{}, err
+	}
+	switch v := getenv("CHANGEOVER_SECOND_FACTOR"); v {
+	case "", "optional":
+	case "required":
+		c.RequireFactor = true
+	default:
+		return config{}, badSetting("CHANGEOVER_SECOND_FACTOR", "%q is not understood. Set it to required, or unset it.", v)
 	}
 	switch v := getenv("CHANGEOVER_DEVELOPMENT"); v {
 	case "", "0":

@@ -47,6 +47,7 @@ func TestReadConfig(t *testing.T) {
 		"DATABASE_URL":               "mysql://u:hunter2@h/d",
 		"CHANGEOVER_POSTGRES_BIN":    "/nonexistent",
 		"CHANGEOVER_DEVELOPMENT":     "maybe",
+		"CHANGEOVER_SECOND_FACTOR":   "yes",
 		"CHANGEOVER_HOME":            "/proc/self/status",
 	} {
 		t.Run(setting, func(t *testing.T) {

@@ -27,7 +27,9 @@ func (a *app) frame(c echo.Context, title string, active layout.Nav, topics ...s
 	f.Active = active
 	a.fillRail(&f, rail)
 	f.Flash = a.takeFlash(c)
-	f.Topics = append(topics, "rail")
+	if !visitorOf(c).NeedsFactor { // whose live connection would be refused
+		f.Topics = append(topics, "rail")
+	}
 	f.RenderedAt = time.Now()
 	return f, nil
 }

@@ -154,7 +154,7 @@ func (a *app) passkeyRemove(c echo.Context) error {
 // factorView is the part of the settings about what somebody has besides a password.
 func (a *app) factorView(c echo.Context, factors db.Factors, form component.Form) (page.FactorView, error) {
 	site := a.passkeySiteOf(c)
-	view := page.FactorView{AuthenticatorSince: factors.AuthenticatorSince, On: factors.Any(), RecoveryLeft: factors.RecoveryCodes, PasskeyForm: withToken(c, form), PasskeyWhyNot: site.whyNot}
+	view := page.FactorView{Required: visitorOf(c).NeedsFactor, AuthenticatorSince: factors.AuthenticatorSince, On: factors.Any(), RecoveryLeft: factors.RecoveryCodes, PasskeyForm: withToken(c, form), PasskeyWhyNot: site.whyNot}
 	if a.identities != nil {
 		since, err := db.IdentitySince(c.Request().Context(), a.pool, visitorOf(c).UserID, a.identities.Issuer)
 		if err != nil {

@@ -279,3 +279,76 @@ func TestLinksAndTheSecondFactor(t *testing.T) {
 	machine.want(200, "/databases")
 	s.wantSecretNowhere(t, map[string]string{"the secret": secret})
 }
+
+// TestSecondFactorIsRequired asks every route as somebody without one.
+func TestSecondFactorIsRequired(t *testing.T) {
+	s := newSite(t, map[string]string{"CHANGEOVER_SECOND_FACTOR": "required"})
+	v := s.visit(t)
+	hash, err := s.passwords.hash(t.Context(), testPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := db.CreateUser(t.Context(), s.pool, "mei@example.com", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SetPassword(t.Context(), s.pool, user.ID, hash); err != nil {
+		t.Fatal(err)
+	}
+	v.get("/sign-in")
+	v.submit("/sign-in", "email", "mei@example.com", "password", testPassword)
+	v.want(200, "/settings")
+	v.wantText("A second factor is required here.")
+	csrf := v.csrf()
+	v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, r := range s.routes() {
+		if r.who == public || opensWithoutFactor(r.path) {
+			continue
+		}
+		path := strings.NewReplacer(":database", "x", ":app", "x", ":pid", "1", ":id", "1", ":name", "X", ":token", "x").Replace(r.path)
+		if r.method == get {
+			v.get(path)
+			if to := v.header.Get("Location"); v.status != http.StatusSeeOther || to != "/settings#second-factor" {
+				t.Errorf("GET %s: %d to %q", path, v.status, to)
+			}
+			continue
+		}
+		v.post(path, url.Values{"csrf_token": {csrf}})
+		if v.status != http.StatusForbidden || !strings.Contains(v.body, "A second factor is required here, and you have none.") {
+			t.Errorf("POST %s: %d", path, v.status)
+		}
+	}
+	v.client.CheckRedirect = nil
+	v.enrols(s)
+	v.get("/databases")
+	v.want(200, "/databases")
+	// A program goes on: its token is more than a password.
+	token, _, err := db.CreateAPIToken(t.Context(), s.pool, user.ID, "ci", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.DeleteFactors(t.Context(), s.pool, user.ID); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := apiRequest(t, s, get, "/apps", token, ""); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	v.get("/databases")
+	v.want(200, "/settings")
+}
+
+// Whoever is deactivated has no way in by a passkey either.
+func TestDeactivatedAndTheirPasskeys(t *testing.T) {
+	s := newSite(t, nil)
+	s.signedIn(t, "mei@example.com")
+	s.signedInAs(t, "cook@example.com", false)
+	k := s.onLocalhost(t, "cook@example.com").addPasskey(t, "laptop")
+	if _, err := s.pool.Exec(t.Context(), `update users set deactivated_at = now() where email = 'cook@example.com'`); err != nil {
+		t.Fatal(err)
+	}
+	in := softVisit(s.visit(t))
+	in.get("/sign-in")
+	in.submit("/sign-in/passkey", "credential", k.used(in.asked("/sign-in/passkey/options", "")))
+	in.want(http.StatusForbidden, "/sign-in/passkey")
+	in.wantText("deactivated")
+}

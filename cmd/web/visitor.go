@@ -27,6 +27,7 @@ type visitor struct {
 	ProvedAt    time.Time // when the session's person last proved who they are
 	ReadOnly    bool      // an API token of the scope read
 	APIToken    bool      // came with Authorization: cookies were not read
+	NeedsFactor bool      // a second factor is required here, and the visitor has none
 }
 
 const (
@@ -96,9 +97,13 @@ func (a *app) identify(next echo.HandlerFunc) echo.HandlerFunc {
 				if err != nil {
 					return err
 				}
+				needs, err := a.needsFactor(ctx, user.ID)
+				if err != nil {
+					return err
+				}
 				c.Set(visitorKey, visitor{
 					UserID: user.ID, Email: user.Email, Name: user.Name, Admin: user.IsAdmin, Access: access, HasPassword: user.PasswordHash != nil,
-					SessionID: session.Handle, CSRF: session.CSRFToken, ProvedAt: session.ProvedAt,
+					SessionID: session.Handle, CSRF: session.CSRFToken, ProvedAt: session.ProvedAt, NeedsFactor: needs,
 				})
 				return next(c)
 			}
