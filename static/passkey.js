@@ -28,6 +28,8 @@
     return JSON.stringify(made.toJSON());
   }
 
+  for (const button of document.querySelectorAll("[data-passkey] button")) button.disabled = false;
+
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!form.dataset.passkey) return;

@@ -81,6 +81,13 @@ func (b *tab) withPasskeys() {
 	}})
 }
 
+// pressPasskey waits until the script of the button is there.
+func (b *tab) pressPasskey(testID string) {
+	b.t.Helper()
+	b.await(waitForPage, testID+" can be pressed", `document.querySelector('[data-testid="`+testID+`"]')?.disabled === false`)
+	b.click(testID)
+}
+
 // addPasskey adds one under Settings.
 func (b *tab) addPasskey(name string) {
 	b.t.Helper()
@@ -88,7 +95,7 @@ func (b *tab) addPasskey(name string) {
 	b.fill("passkey_name", name)
 	b.click("passkey-new")
 	b.see("passkey-make")
-	b.click("passkey-make")
+	b.pressPasskey("passkey-make")
 }
 
 // TestPasskeyInABrowser adds a passkey with a browser's own device, signs out,
@@ -111,13 +118,13 @@ func TestPasskeyInABrowser(t *testing.T) {
 	b.signOut()
 	b.open("/sign-in?next=/apps")
 	b.see("passkey-sign-in")
-	b.click("passkey-sign-in")
+	b.pressPasskey("passkey-sign-in")
 	b.awaitPath(waitForPage, "/apps")
 
 	b.signOut()
 	b.signInAs("mei@example.com")
 	b.see("passkey-second")
-	b.click("passkey-second")
+	b.pressPasskey("passkey-second")
 	b.awaitPath(waitForPage, "/databases")
 
 	b.open("/apps/sushi/destroy")
@@ -125,7 +132,7 @@ func TestPasskeyInABrowser(t *testing.T) {
 	b.fill("confirm", "sushi")
 	b.click("confirm-button")
 	b.see("passkey-proof")
-	b.click("passkey-proof")
+	b.pressPasskey("passkey-proof")
 	b.await(waitForPage, "the app is gone", `location.pathname === "/apps"`)
 	for len(b.errs) > 0 {
 		if text := <-b.errs; !isStatus(text) { // 403 is how the proof is asked for

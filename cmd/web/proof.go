@@ -127,22 +127,6 @@ func (a *app) proveAgain(c echo.Context) error {
 	return a.renewSession(c)
 }
 
-// renewSession gives the session a new token, after a proof and after a change
-// of what its person signs in with.
-func (a *app) renewSession(c echo.Context) error {
-	v := visitorOf(c)
-	token, session, err := db.RotateSession(c.Request().Context(), a.pool, a.sessionToken(c))
-	if err != nil {
-		return err
-	}
-	a.setSession(c, token)
-	old := v.SessionID
-	v.SessionID, v.CSRF, v.ProvedAt = session.Handle, session.CSRFToken, session.ProvedAt
-	c.Set(visitorKey, v)
-	a.hub.dropSessions(func(b *browser) bool { return b.session == old })
-	return nil
-}
-
 // forgetProof takes the proof out of the form before anybody else reads it.
 func forgetProof(c echo.Context) {
 	for _, name := range []string{proofPassword, proofPasskey} {

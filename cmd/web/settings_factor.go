@@ -145,7 +145,7 @@ func (a *app) factorChanged(c echo.Context, subject, sentence string) error {
 	if _, err := db.EndAllSessions(ctx, a.pool, v.UserID, visitorOf(c).SessionID); err != nil {
 		return err
 	}
-	a.hub.dropSessions(func(b *browser) bool { return b.user == v.UserID })
+	a.dropOthers(c)
 	a.tell(c, user, subject, sentence+" Every other browser was signed out.")
 	return nil
 }

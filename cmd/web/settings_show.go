@@ -121,7 +121,8 @@ func (a *app) setPassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	token := ""
+	var token string
+	var renewed db.Session
 	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error { // no way in of before outlives the password
 		if err := db.SetPassword(ctx, tx, user.ID, hash); err != nil {
 			return err
@@ -130,7 +131,7 @@ func (a *app) setPassword(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		token = made
+		token, renewed = made, session
 		if _, err := db.EndAllSessions(ctx, tx, user.ID, session.Handle); err != nil {
 			return err
 		}
@@ -139,8 +140,8 @@ func (a *app) setPassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	a.setSession(c, token)
-	a.hub.dropSessions(func(b *browser) bool { return b.user == user.ID })
+	a.renewed(c, token, renewed)
+	a.dropOthers(c)
 	a.tellIf(c, user.PasswordHash != nil, user, "Your password was changed", "Your password was changed under Settings, and every other browser was signed out.")
 	return nil
 }
