@@ -30,13 +30,22 @@
     if (since) since.textContent = new Date(heard).toLocaleTimeString("en-GB");
   }
 
+  // A form was sent and its answer is on the way: whatever happened to the socket
+  // or the session meanwhile, the page must not go elsewhere. The answer may be
+  // the only one that shows a secret.
+  const leaving = () => document.querySelector("form[data-sent]");
+
   async function refetch() {
+    if (leaving()) { setTimeout(refetch, 1000); return; }
     try {
       const { answer, doc } = await page(location.href);
+      if (leaving()) { setTimeout(refetch, 1000); return; }
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return; }
       const now = Number(doc.body.dataset.now);
       if (now) setServerNow(now);
-      for (const id of ["main", "running", "unread"]) take(doc, id);
+      // What is shown once would be gone.
+      const once = document.querySelector("main .new-token");
+      for (const id of once ? ["running", "unread"] : ["main", "running", "unread"]) take(doc, id);
       heard = Date.now();
     } catch { /* the next try comes with the next connection */ }
   }

@@ -7,6 +7,7 @@ import (
 	"changeover/internal/db"
 
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 )
 
 const secondUser = "second@example.com"
@@ -85,6 +86,8 @@ func (d *seeded) passkey(email, name, site string) {
 // signInAnew forgets who was signed in, and types the password of somebody else.
 func (d *seeded) signInAnew(b *tab, email string) {
 	b.t.Helper()
+	// The page before has a socket, which would come back without a session and be refused.
+	b.run("leave the page", chromedp.Navigate("about:blank"))
 	call(b, "forget the cookies", network.ClearBrowserCookies, struct{}{})
 	b.signInAs(email)
 }
