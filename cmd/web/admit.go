@@ -110,6 +110,8 @@ func (a *app) findReach(c echo.Context) (db.Reach, error) {
 		switch {
 		case strings.HasPrefix(c.Path(), "/notices/"):
 			reach, err = db.ReachOfNotice(ctx, a.pool, id)
+		case strings.HasPrefix(c.Path(), "/webhooks/"):
+			reach, err = db.ReachOfWebhook(ctx, a.pool, id)
 		case strings.HasPrefix(c.Path(), "/maintenances/"):
 			reach, err = db.ReachOfMaintenance(ctx, a.pool, id)
 		default:
@@ -133,6 +135,8 @@ func notThere(c echo.Context) error {
 		return noApp(c.Param("app"))
 	case strings.HasPrefix(c.Path(), "/notices/"):
 		return platform.NotFound("There is no such notice. Go back to the list of notices.")
+	case strings.HasPrefix(c.Path(), "/webhooks/"):
+		return platform.NotFound("There is no such webhook. Go back to the list of webhooks.")
 	case strings.HasPrefix(c.Path(), "/maintenances/"):
 		return platform.NotFound("There is no such maintenance. Go back to the list of maintenances.")
 	}

@@ -212,6 +212,18 @@ func (d *seeded) shownPages() []shownPage {
 			b.click("make-reset-link")
 			b.await(waitForPage, "an answer", `document.querySelector("[data-testid=reset-link], [data-testid=error-email]")`)
 		}},
+		{route: "/settings/webhooks", name: "settings-webhooks", path: "/settings/webhooks"},
+		{route: "/settings/webhooks", name: "settings-webhooks-refused", path: "/settings/webhooks", then: func(b *tab) {
+			b.fill("url", "ftp://hooks.example.com")
+			b.click("webhook-create")
+			b.see("error-url")
+		}},
+		{route: "/apps/:app/webhooks", name: "app-webhooks-none", path: "/apps/sushi/webhooks"},
+		{route: "/webhooks/:id", name: "webhook", path: webhookPath(d.webhook)},
+		{route: "/webhooks/:id", name: "webhook-new-secret", path: webhookPath(d.webhook), then: func(b *tab) {
+			b.click("webhook-secret")
+			b.see("new-secret")
+		}},
 		{route: "/settings/notices", name: "settings-notices", path: "/settings/notices"},
 		{route: "/unsubscribe/:token", name: "unsubscribe", path: stop},
 		{route: "/unsubscribe/:token", name: "unsubscribed", path: stop, then: func(b *tab) {

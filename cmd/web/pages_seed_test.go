@@ -28,7 +28,7 @@ type seeded struct {
 	busy, busyCandidate                        platform.Database  // of bakery, before its switch
 	running, completed, undone, stuck, putBack platform.Operation // changeovers
 	waiting                                    platform.Operation
-	notice                                     int64
+	notice, webhook                            int64
 	scheduled                                  platform.Maintenance
 	essential                                  platform.Database // of mochi, after an upgrade
 	movedBy                                    int64             // the operation of that
@@ -225,6 +225,14 @@ func (d *seeded) papers() {
 			d.must(err)
 			d.notice = id
 		}
+	}
+	d.webhook, _, err = db.CreateWebhook(ctx, d.pool, d.sealer, db.NewWebhook{Host: "hooks.example.com", URL: "http://hooks.example.com/changeover/with-a-rather-long-path", CreatedBy: pagesUser})
+	d.must(err)
+	for _, state := range []string{"taken", "failed", "waiting"} {
+		id, err := db.CreateDelivery(ctx, d.pool, d.webhook, &d.notice, true)
+		d.must(err)
+		_, err = db.NoteDelivery(ctx, d.pool, db.Delivery{ID: id, State: state, Status: 500, TookMS: 1204, Excerpt: "upstream connect error or disconnect/reset before headers", Problem: map[string]string{"taken": ""}[state] + map[bool]string{true: "", false: "The receiver answered 500 and has not taken it."}[state == "taken"]})
+		d.must(err)
 	}
 	d.exec(`update notices set at = now() - interval '3 days' where id <= (select max(id) - 7 from notices)`)
 	for i, outcome := range []string{db.AuditDone, db.AuditRefused, db.AuditFailed} {

@@ -14,6 +14,7 @@ import (
 	"changeover/internal/platform/engine/local"
 	"changeover/internal/platform/mail"
 	"changeover/internal/platform/outgoing"
+	"changeover/internal/platform/webhook"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -95,7 +96,7 @@ func (p *program) prepare(ctx context.Context, cfg config) error {
 		return err
 	}
 	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log, Elect: true, Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)},
-		Link: cfg.Link, KeepNotices: cfg.KeepNotices})
+		Link: cfg.Link, Hooks: &webhook.Sender{Dialer: outgoingDialer(cfg)}, KeepNotices: cfg.KeepNotices})
 	return err
 }
 

@@ -27,6 +27,7 @@ type estate struct {
 	attachment  int64
 	operation   int64
 	notice      int64
+	webhook     int64
 	maintenance int64
 	visits      [visitors]*visit
 	token       string // of the operator
@@ -86,6 +87,9 @@ func newEstate(t *testing.T) *estate {
 		t.Fatal(err)
 	}
 	if e.notice, err = db.CreateNotice(ctx, s.pool, db.NewNotice{Kind: platform.NoticeFenced, DatabaseID: &e.database.ID, Subject: "Something about it", Body: "A sentence."}); err != nil {
+		t.Fatal(err)
+	}
+	if e.webhook, _, err = db.CreateWebhook(ctx, s.pool, s.sealer, db.NewWebhook{AppID: &e.app.ID, Host: "127.0.0.1:1", URL: "http://127.0.0.1:1/", CreatedBy: "fixture"}); err != nil {
 		t.Fatal(err)
 	}
 	e.maintenance = maintenanceOf(t, s, dbtest.Database(t, s.pool, e.app.ID, 20902), nil).ID
@@ -152,10 +156,12 @@ func (e *estate) path(pattern string) string {
 		id = fmt.Sprint(e.maintenance)
 	case strings.HasPrefix(pattern, "/notices/"):
 		id = fmt.Sprint(e.notice)
+	case strings.HasPrefix(pattern, "/webhooks/"):
+		id = fmt.Sprint(e.webhook)
 	case strings.Contains(pattern, "/attachments/"):
 		id = fmt.Sprint(e.attachment)
 	}
-	return strings.NewReplacer(":database", e.database.Name, ":app", e.app.Name, ":pid", "999999", ":id", id, ":token", "no-such-token",
+	return strings.NewReplacer(":database", e.database.Name, ":app", e.app.Name, ":pid", "999999", ":id", id, ":delivery", "999", ":token", "no-such-token",
 		":name", "LOG_LEVEL", "*", "app.css").Replace(pattern)
 }
 
@@ -250,7 +256,7 @@ func TestEveryRouteAsksWhoComes(t *testing.T) {
 	routes := map[string]route{}
 	for _, r := range e.routes() {
 		routes[r.method+" "+r.path] = r
-		named := regexp.MustCompile(`^/(databases|apps|operations|notices|maintenances)/.*:`).MatchString(r.path)
+		named := regexp.MustCompile(`^/(databases|apps|operations|notices|maintenances|webhooks)/.*:`).MatchString(r.path)
 		if named != (r.who >= viewer && r.who <= manager) {
 			t.Errorf("%s %s: whoever has a role on what the path names, and nobody else, is let in", r.method, r.path)
 		}
@@ -307,6 +313,9 @@ func TestAnothersIsLikeNothing(t *testing.T) {
 		case strings.HasPrefix(r.path, "/maintenances/"):
 			real, fake = fmt.Sprint(e.maintenance), "9999"
 			nothing.maintenance = 9999
+		case strings.HasPrefix(r.path, "/webhooks/"):
+			real, fake = fmt.Sprint(e.webhook), "9999"
+			nothing.webhook = 9999
 		case strings.HasPrefix(r.path, "/notices/"):
 			real, fake = fmt.Sprint(e.notice), "9999"
 			nothing.notice = 9999

@@ -149,8 +149,9 @@ func (a *app) keepClean(ctx context.Context, p *program) {
 		_, challenges := db.DeleteOldPasskeyChallenges(ctx, a.pool)
 		_, states := db.DeleteOldStates(ctx, a.pool)
 		_, mails := db.DeleteOldMails(ctx, a.pool)
+		_, deliveries := db.DeleteOldDeliveries(ctx, a.pool)
 		_, invitations := db.DeleteOldInvitations(ctx, a.pool)
-		if err := errors.Join(sessions, links, places, pending, challenges, states, invitations, mails, p.engine.TrimLogs()); err != nil && ctx.Err() == nil {
+		if err := errors.Join(sessions, links, places, pending, challenges, states, invitations, mails, deliveries, p.engine.TrimLogs()); err != nil && ctx.Err() == nil {
 			a.log.Warn("cleaning up failed; it is tried again in an hour", "error", err)
 		}
 		select {

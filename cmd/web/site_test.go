@@ -21,6 +21,7 @@ import (
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine/local"
 	"changeover/internal/platform/mail"
+	"changeover/internal/platform/webhook"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -88,7 +89,7 @@ func newSiteOn(t testing.TB, env map[string]string, pool *pgxpool.Pool) *site {
 		t.Fatal(err)
 	}
 	procedures, err := jobs.New(jobs.Config{Pool: pool, Engine: engine, Sealer: sealer, Catalogue: catalogue, Log: log, Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)},
-		Link: cfg.Link, KeepNotices: cfg.KeepNotices})
+		Link: cfg.Link, Hooks: &webhook.Sender{Dialer: outgoingDialer(cfg)}, KeepNotices: cfg.KeepNotices})
 	if err != nil {
 		t.Fatal(err)
 	}

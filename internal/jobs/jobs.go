@@ -15,6 +15,7 @@ import (
 	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
 	"changeover/internal/platform/mail"
+	"changeover/internal/platform/webhook"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,6 +33,8 @@ type Config struct {
 	Log       *slog.Logger
 	// Mailer sends mails.
 	Mailer *mail.Sender
+	// Hooks sends webhooks.
+	Hooks *webhook.Sender
 	// Link is the public address of a path, for mails and webhooks; nil: the path.
 	Link func(path string) string
 	// KeepNotices is how long a notice is kept; a year when zero.
@@ -104,12 +107,12 @@ func New(c Config) (*Jobs, error) {
 	j.procedures = j.allProcedures()
 	workers := river.NewWorkers()
 	if err := errors.Join(river.AddWorkerSafely(workers, &operationWorker{jobs: j}), river.AddWorkerSafely(workers, &mailWorker{jobs: j}),
-		river.AddWorkerSafely(workers, &sweepWorker{jobs: j})); err != nil {
+		river.AddWorkerSafely(workers, &sweepWorker{jobs: j}), river.AddWorkerSafely(workers, &hookWorker{jobs: j})); err != nil {
 		return nil, fmt.Errorf("river: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
 		Workers: workers,
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 100}, mailQueue: {MaxWorkers: mailAtOnce}},
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 100}, mailQueue: {MaxWorkers: mailAtOnce}, webhookQueue: {MaxWorkers: webhookAtOnce}},
 		Logger:  slog.New(atLeastWarn{c.Log.Handler()}), // River tells of every few idle seconds
 		// An operation takes as long as it takes; its steps have their own
 		// deadlines. Reconcile, not River's rescue, notices a dead runner.

@@ -51,6 +51,9 @@ func (j *Jobs) tellNotice(ctx context.Context, tx pgx.Tx, n db.Notice) error {
 		if err := j.mailNotice(ctx, tx, n, apps); err != nil {
 			return err
 		}
+		if err := j.hookNotice(ctx, tx, n, apps); err != nil {
+			return err
+		}
 	}
 	return db.SetNoticeTold(ctx, tx, n.ID)
 }

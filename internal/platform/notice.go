@@ -51,7 +51,8 @@ const (
 	NoticeDatabaseFull    NoticeKind = "database_full"
 	NoticeDatabaseNotFull NoticeKind = "database_not_full"
 
-	NoticeNewPlace NoticeKind = "new_place"
+	NoticeNewPlace   NoticeKind = "new_place"
+	NoticeWebhookOff NoticeKind = "webhook_off"
 )
 
 // NoticeLevel says how much a notice matters. Warn and bad need a person.

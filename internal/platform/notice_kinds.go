@@ -2,7 +2,7 @@ package platform
 
 // NoticeKinds is the one table of kinds, in the order of the pages.
 func NoticeKinds() []NoticeType {
-	const databases, followers, maintenances, limits, people = "Databases", "Followers", "Maintenances and changeovers", "Limits of the plan", "People"
+	const databases, followers, maintenances, limits, people = "Databases", "Followers", "Maintenances and changeovers", "Limits of the plan", "People and webhooks"
 	return []NoticeType{
 		{NoticeDatabaseCreated, databases, "Database created", NoticeOK,
 			"It takes connections. Where it is attached, the app's config vars point to it."},
@@ -82,5 +82,7 @@ func NoticeKinds() []NoticeType {
 
 		{NoticeNewPlace, people, "Sign-in from a new place", NoticeWarn,
 			"If it was not you, somebody else has your password."},
+		{NoticeWebhookOff, people, "Webhook off", NoticeWarn,
+			"Its receiver learns of nothing any more until it is turned on again."},
 	}
 }

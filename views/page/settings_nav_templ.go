@@ -19,10 +19,11 @@ type SettingsNav struct {
 
 // The pages below Settings.
 const (
-	AccountPath = "/settings"
-	NoticesPath = "/settings/notices"
-	MailPath    = "/settings/mail"
-	PeoplePath  = "/settings/people"
+	AccountPath  = "/settings"
+	NoticesPath  = "/settings/notices"
+	MailPath     = "/settings/mail"
+	WebhooksPath = "/settings/webhooks"
+	PeoplePath   = "/settings/people"
 
 	ResetLinkPath = "/settings/reset-link"
 )
@@ -30,7 +31,7 @@ const (
 func (n SettingsNav) segments() []component.Segment {
 	pages := []component.Segment{{Text: "Account", URL: AccountPath}, {Text: "Notices by mail", URL: NoticesPath}}
 	if n.Admin {
-		pages = append(pages, component.Segment{Text: "People", URL: PeoplePath}, component.Segment{Text: "Mail", URL: MailPath})
+		pages = append(pages, component.Segment{Text: "People", URL: PeoplePath}, component.Segment{Text: "Mail", URL: MailPath}, component.Segment{Text: "Webhooks", URL: WebhooksPath})
 	}
 	for i := range pages {
 		pages[i].Selected = pages[i].URL == n.Active
