@@ -152,7 +152,7 @@ func explain(err error, within time.Duration) string {
 		return ours.Message
 	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &invalid):
 		return "The receiver's certificate is not one that this machine trusts for that name. Check the address, or have the certificate renewed."
-	case errors.As(err, &record):
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "The receiver does not speak TLS on that port. Check the port, or begin the address with http://."
 	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return "The receiver did not answer within " + within.String() + "."
