@@ -22,7 +22,7 @@ func noticeRights() []right {
 		{"POST /webhooks/:id/on", [visitors]int{303, 404, 403, 403, 303, 303, 403}, nil},
 		{"POST /webhooks/:id/secret", [visitors]int{303, 404, 403, 403, 200, 200, 403}, nil},
 		{"POST /webhooks/:id/deliveries/:delivery/again", [visitors]int{303, 404, 403, 403, 404, 404, 403}, nil},
-		{"POST /webhooks/:id/remove", [visitors]int{303, 404, 403, 403, 303, 404, 403}, nil},
+		{"POST /webhooks/:id/remove", [visitors]int{303, 404, 403, 403, 303, 404, 404}, nil},
 		{"GET /unsubscribe/:token", [visitors]int{404, 404, 404, 404, 404, 404, 404}, nil},
 		{"POST /unsubscribe/:token", [visitors]int{404, 404, 404, 404, 404, 404, 404}, nil},
 	}

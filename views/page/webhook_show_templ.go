@@ -185,7 +185,7 @@ func WebhookShow(f layout.Frame, v WebhookShowView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if !v.Encrypted {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<p class=\"tone-warn\" data-testid=\"not-encrypted\">")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<p class=\"tone-warn with-icon\" data-testid=\"not-encrypted\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
