@@ -28,7 +28,7 @@ func TestEveryConstraintHasASentenceOrIsOurs(t *testing.T) {
 	}
 	for _, name := range names {
 		ours := strings.HasSuffix(name, "_pkey") || strings.HasSuffix(name, "_state_check") ||
-			strings.HasSuffix(name, "_level_check") || name == "mail_settings_id_check" || strings.HasSuffix(name, "_purpose_check") || name == "passkeys_credential_id_key" || name == "users_passkey_handle_key" || name == "identities_user_id_key" || strings.HasSuffix(name, "_mode_check") || strings.HasSuffix(name, "_role_check") || strings.HasSuffix(name, "_token_hash_key") || name == "operation_steps_name_key" ||
+			strings.HasSuffix(name, "_level_check") || name == "mail_settings_id_check" || name == "mails_notice_key" || name == "mails_notice_check" || strings.HasSuffix(name, "_choice_check") || strings.HasSuffix(name, "_purpose_check") || name == "passkeys_credential_id_key" || name == "users_passkey_handle_key" || name == "identities_user_id_key" || strings.HasSuffix(name, "_mode_check") || strings.HasSuffix(name, "_role_check") || strings.HasSuffix(name, "_token_hash_key") || name == "operation_steps_name_key" ||
 			name == "maintenances_operation_id_key" || name == "notices_once_key" || name == "servers_shared_check" || name == "api_tokens_scope_check" || name == "invitations_to_check"
 		if !ours && !db.HasSentence(name) {
 			t.Errorf("%s has no sentence", name)
