@@ -164,12 +164,12 @@
     document.head.append(script);
   });
   async function drawPlot() {
-    const figure = document.getElementById("lag-figure");
-    if (!figure || figure.dataset.drawn) return;
-    figure.dataset.drawn = "1";
-    await load(figure.dataset.library);
-    await load(figure.dataset.script);
-    window.changeover.plot(figure);
+    for (const figure of document.querySelectorAll("figure[data-plot]:not([data-drawn])")) {
+      figure.dataset.drawn = "1";
+      await load(figure.dataset.library);
+      await load(figure.dataset.script);
+      window.changeover.plot(figure);
+    }
   }
 
   const parse = (html) => new DOMParser().parseFromString(html, "text/html");

@@ -1,5 +1,5 @@
-// The lag plot, drawn by uPlot. New samples come with the live region "lag-now"
-// and are appended to the lines.
+// The plots of lag and of waits, drawn by uPlot. New samples come with a live
+// region, "lag-now" unless the figure names another, and are appended to the lines.
 "use strict";
 window.changeover.plot = (figure) => {
   let data = JSON.parse(figure.dataset.plot);
@@ -23,6 +23,7 @@ window.changeover.plot = (figure) => {
       while (v >= 1024 && i < 4) { v /= 1024; i++; }
       return `${compact.format(v)} ${units[i]}`;
     }
+    if (data.unit === "ms") return `${compact.format(v)} ms`;
     if (data.unit === "seconds") return `${compact.format(v)} s`;
     return compact.format(v);
   }
@@ -70,14 +71,14 @@ window.changeover.plot = (figure) => {
         ctx.stroke();
         ctx.fillStyle = ink;
         ctx.fillRect(x, u.bbox.top - 8 * ratio, 6 * ratio, 6 * ratio);
-        const words = `Switch, writes refused ${Math.round(s.ms)} ms`;
+        const words = s.words;
         const late = x + 10 * ratio + ctx.measureText(words).width > ctx.canvas.width;
         ctx.textAlign = late ? "right" : "left";
         ctx.fillText(words, late ? x - 5 * ratio : x + 10 * ratio, u.bbox.top - ratio);
       }
       ctx.restore();
     };
-    const least = data.unit === "commits" ? data.line * 1.5 : data.unit === "bytes" ? 1048576 : 1;
+    const least = data.unit === "commits" ? data.line * 1.5 : data.unit === "bytes" ? 1048576 : data.unit === "ms" ? 10 : 1;
     plot = new uPlot({
       width: figure.clientWidth,
       height: 216,
@@ -90,7 +91,7 @@ window.changeover.plot = (figure) => {
       },
       axes: [
         { ...axis, grid: { show: false }, values: (u, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
-        { ...axis, size: data.unit === "bytes" ? 64 : 48, values: (u, ticks) => ticks.map(label) },
+        { ...axis, size: data.unit === "bytes" || data.unit === "ms" ? 64 : 48, values: (u, ticks) => ticks.map(label) },
       ],
       series: [{}, ...data.series.map((s, i) => ({ label: s.label, stroke: token(inks[i % 4]), width: i === 0 ? 1.75 : 1.25, dash: dashes[i % 4], points: { show: false }, spanGaps: false }))],
       hooks: { draw: [marks] },
@@ -101,14 +102,15 @@ window.changeover.plot = (figure) => {
 
   function append() {
     let grown = false;
-    for (const key of document.querySelectorAll("#lag-now [data-series]")) {
+    for (const key of document.querySelectorAll(`#${figure.dataset.nowOf || "lag-now"} [data-series]`)) {
       const s = data.series.find((x) => x.name === key.dataset.series);
       const at = Number(key.dataset.at) / 1000;
       if (!s || !at || at <= (s.at[s.at.length - 1] || 0)) continue;
       s.at.push(at);
-      for (const unit of ["commits", "bytes", "seconds"]) s[unit].push(key.dataset[unit] === undefined ? null : Number(key.dataset[unit]));
+      const units = ["commits", "bytes", "seconds", "ms"].filter((unit) => s[unit]);
+      for (const unit of units) s[unit].push(key.dataset[unit] === undefined ? null : Number(key.dataset[unit]));
       const span = data.to - data.from;
-      while (s.at.length > 2 && s.at[0] < at - span) { s.at.shift(); s.commits.shift(); s.bytes.shift(); s.seconds.shift(); }
+      while (s.at.length > 2 && s.at[0] < at - span) { s.at.shift(); for (const unit of units) s[unit].shift(); }
       grown = true;
     }
     if (!grown || !plot) return;

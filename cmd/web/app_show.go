@@ -97,10 +97,14 @@ func (a *app) appView(ctx context.Context, access platform.Access, app platform.
 	for _, t := range attachments {
 		holder[t.Name] = t.DatabaseName
 		row := byName[t.DatabaseName]
-		view.Attachments = append(view.Attachments, page.AppAttachment{
+		it := page.AppAttachment{
 			Name: t.Name, ConfigVar: t.ConfigVarName(), Database: databaseLink(t.DatabaseName), Plan: row.Database.Plan,
 			Role: databaseRole(row), Status: a.databaseStatus(row), Primary: t.IsPrimary(),
-		})
+		}
+		if t.IsPooled() {
+			it.Pool = poolPath(t.DatabaseName, *t.PoolID)
+		}
+		view.Attachments = append(view.Attachments, it)
 	}
 	for _, v := range vars {
 		view.ConfigVars = append(view.ConfigVars, page.ConfigVarRow{Name: v.Name, Attachment: v.Attachment, Database: holder[v.Attachment]})

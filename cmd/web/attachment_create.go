@@ -7,6 +7,7 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/platform"
 	"changeover/views/component"
+	"changeover/views/page"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -30,6 +31,10 @@ func (a *app) attachmentCreate(c echo.Context) error {
 	if isAPI(c) {
 		return c.JSON(201, map[string]any{"id": made.ID, "app": made.AppName, "name": made.Name, "config_var": made.ConfigVarName()})
 	}
+	if made.IsPooled() {
+		a.flashOK(c, fmt.Sprintf("%s is %s of %s now, through a connection pool. Its URL stays over switches.", made.DatabaseName, made.ConfigVarName(), made.AppName))
+		return seeOther(c, poolPath(made.DatabaseName, *made.PoolID))
+	}
 	a.flashOK(c, fmt.Sprintf("%s is %s of %s now.", made.DatabaseName, made.ConfigVarName(), made.AppName))
 	return seeOther(c, databasePath(made.DatabaseName)+"#attachments")
 }
@@ -50,11 +55,12 @@ func (a *app) createAttachment(c echo.Context) (platform.Attachment, error) {
 	if err != nil {
 		return made, err
 	}
-	way := or(input["way"], wayDirect)
+	way := or(input["way"], page.WayDirect)
 	switch way {
-	case wayPool:
-		return a.jobs.AttachPool(ctx, visitorOf(c).Email, app.ID, row.Database.ID, strings.ToUpper(input["name"]))
-	case wayDirect:
+	case page.WayPool:
+		made, err = a.jobs.AttachPool(ctx, visitorOf(c).Email, app.ID, row.Database.ID, strings.ToUpper(input["name"]))
+		return made, atField(err, "way")
+	case page.WayDirect:
 	default:
 		return made, platform.Invalid("way", "An attachment is direct or goes through a connection pool. Choose one of the two.")
 	}
@@ -64,12 +70,6 @@ func (a *app) createAttachment(c echo.Context) (platform.Attachment, error) {
 	})
 	return made, err
 }
-
-// How an attachment reaches its database.
-const (
-	wayDirect = "direct"
-	wayPool   = "pool"
-)
 
 // attachmentDelete serves POST /databases/:database/attachments/:id/detach.
 func (a *app) attachmentDelete(c echo.Context) error {

@@ -237,20 +237,29 @@ func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, r
 	// Scheduled jobs run outside this program, so it is always asked. In an
 	// upgrade the app is not scaled down, and its jobs see what its processes see.
 	view.HasJobs = view.Method == methodChangeover
+	attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, d.ID)
+	if err != nil {
+		return err
+	}
+	moving, staying := poolsInSwitch(d, attachments, view.Method == methodChangeover)
+	for _, t := range moving {
+		view.Moving = append(view.Moving, fmt.Sprintf("Connection pool %s of %s: its clients wait and notice nothing else.", t.Name, t.AppName))
+	}
 	if view.Method != methodChangeover {
 		return nil // followers and attachments stay with the name
+	}
+	for _, t := range staying {
+		view.NotMoving = append(view.NotMoving, fmt.Sprintf("Connection pool %s of %s stays with the old leader, where it can only read. One button leads it to the new one afterwards.", t.Name, t.AppName))
 	}
 	for _, f := range followers {
 		if picked == nil || f.Database.ID != picked.Database.ID {
 			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s follows the old leader and stays with it. It can be re-created afterwards.", f.Database.Name))
 		}
 	}
-	attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, d.ID)
-	if err != nil {
-		return err
-	}
 	for _, t := range attachments {
-		if t.AppID != d.AppID {
+		switch {
+		case t.IsPooled():
+		case t.AppID != d.AppID:
 			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s keeps the old leader as %s, where it can only read.", t.AppName, shortAttachment(t.Name)))
 		}
 	}

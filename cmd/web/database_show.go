@@ -132,7 +132,10 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 		return view, err
 	}
 	view.Connection = connectionOf(row, view.Facts.Host, view.Facts.Port, len(attachments) == 0)
-	if err := a.databaseAttachments(ctx, access, &view, attachments); err != nil {
+	if err := a.jobs.PoolRefusal(d); err != nil {
+		view.PoolRefusal = failureOf(err, "").Message
+	}
+	if err := a.databaseAttachments(ctx, access, &view, d, attachments); err != nil {
 		return view, err
 	}
 	view.Activity = a.activityView(ctx, row, view.May)
@@ -233,8 +236,12 @@ func connectionOf(row db.DatabaseListRow, host string, port int, loose bool) pag
 
 // databaseAttachments fills in where the database is attached, and the apps
 // that it can be attached to.
-func (a *app) databaseAttachments(ctx context.Context, access platform.Access, view *page.DatabaseShowView, attachments []platform.Attachment) error {
+func (a *app) databaseAttachments(ctx context.Context, access platform.Access, view *page.DatabaseShowView, d platform.Database, attachments []platform.Attachment) error {
 	apps, err := db.ListApps(ctx, a.pool, access)
+	if err != nil {
+		return err
+	}
+	leadTo, err := a.leadTo(ctx, access, d)
 	inMaintenance := map[int64]bool{}
 	for _, app := range apps {
 		if access.On(app.ID) == platform.RoleManage {
@@ -247,10 +254,17 @@ func (a *app) databaseAttachments(ctx context.Context, access platform.Access, v
 		if view.AppUnseen && !seen {
 			continue // of no concern to whoever sees the database through another app
 		}
-		view.Attachments = append(view.Attachments, page.AttachmentRow{
+		it := page.AttachmentRow{
 			ID: t.ID, AppName: t.AppName, Name: t.Name, ConfigVar: t.ConfigVarName(), Primary: t.IsPrimary(),
 			DetachRefusal: detachRefusal(t, inMaintenance[t.AppID]), Unseen: !seen, MayDetach: min(view.May, access.On(t.AppID)) == platform.RoleManage,
-		})
+		}
+		if t.IsPooled() {
+			it.PoolID = *t.PoolID
+			if it.MayDetach {
+				it.LeadTo = leadTo
+			}
+		}
+		view.Attachments = append(view.Attachments, it)
 	}
 	return err
 }

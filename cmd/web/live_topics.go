@@ -57,7 +57,7 @@ func (a *app) eyesOn(ctx context.Context, user int64, access platform.Access, to
 	case id <= 0:
 		return eyes{}, false, nil
 	case access.Admin:
-		return eyes{access: access}, kind == "database" || kind == "operation" || kind == "app", nil
+		return eyes{access: access}, kind == "database" || kind == "operation" || kind == "app" || kind == "pool", nil
 	case kind == "database":
 		if reach, err = db.ReachOfDatabaseID(ctx, a.pool, id); err == nil && reach.Sees(access) {
 			around, err = db.AppsAround(ctx, a.pool, id)
@@ -66,6 +66,8 @@ func (a *app) eyesOn(ctx context.Context, user int64, access platform.Access, to
 		if reach, err = db.ReachOfOperation(ctx, a.pool, id); err == nil && reach.Sees(access) {
 			around, err = db.AppsAroundOperation(ctx, a.pool, id)
 		}
+	case kind == "pool":
+		reach, around, err = a.poolReach(ctx, access, id)
 	case kind == "app":
 		if reach.Apps = []int64{id}; reach.Sees(access) {
 			around, err = db.AppsAroundApp(ctx, a.pool, id)
@@ -97,7 +99,7 @@ func (a *app) heard(payload string) {
 	case "ended": // all of a user's sessions
 		a.hub.dropSessions(func(b *browser) bool { return b.user == id })
 	case "reach": // a database was attached or detached: it decides who sees what
-		a.hub.recheck(func(b *browser) bool { return b.watchesAny("database", "operation", "app") })
+		a.hub.recheck(func(b *browser) bool { return b.watchesAny("database", "operation", "app", "pool") })
 	case "database":
 		a.hub.changed(db.LiveDatabases)
 		if leader := a.family.leaderOf(id); leader != 0 {
@@ -167,6 +169,8 @@ func (a *app) renderTopic(ctx context.Context, topic string, e eyes) (r rendered
 		r.fragments, err = a.renderOperation(ctx, id, e)
 	case kind == "app":
 		r.fragments, err = a.renderApp(ctx, id, e)
+	case kind == "pool":
+		return a.renderPool(ctx, id, e)
 	default:
 		err = fmt.Errorf("no topic %q", topic)
 	}
@@ -259,16 +263,13 @@ type shapes struct {
 
 // shapeKey is a page as some see it.
 type shapeKey struct {
+	kind     string // "pool"; empty for a database
 	database int64
 	eyes     string
 }
 
-// changed says whether the page has other parts than at the last render. The
-// first time nobody knows; where something ended just now, a browser may hold
-// the page of before.
-func (s *shapes) changed(view page.DatabaseShowView, eyes string) bool {
-	key := shapeKey{view.ID, eyes}
-	shape := fmt.Sprint(view.State, len(view.Lag.Series), view.Attachments, view.Maintenance.Quiet())
+// differs notes a page's shape; seen is false the first time.
+func (s *shapes) differs(key shapeKey, shape string) (differs, seen bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, seen := s.known[key]
@@ -276,8 +277,16 @@ func (s *shapes) changed(view page.DatabaseShowView, eyes string) bool {
 		clear(s.known)
 	}
 	s.known[key] = shape
-	if seen {
-		return before != shape
+	return before != shape, seen
+}
+
+// changed says whether the page has other parts than at the last render. The
+// first time nobody knows; where something ended just now, a browser may hold
+// the page of before.
+func (s *shapes) changed(view page.DatabaseShowView, eyes string) bool {
+	key := shapeKey{"", view.ID, eyes}
+	if differs, seen := s.differs(key, fmt.Sprint(view.State, len(view.Lag.Series), view.Attachments, view.Maintenance.Quiet())); seen {
+		return differs
 	}
 	return len(view.History) > 0 && view.History[0].EndedAt != nil && time.Since(*view.History[0].EndedAt) < 15*time.Second
 }
@@ -291,7 +300,7 @@ func (a *app) renderOperation(ctx context.Context, id int64, e eyes) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	return renderFragments(ctx, page.OperationHead(view), page.OperationVerdict(view), page.OperationMaintenance(view.Maintenance), page.OperationTodo(view), page.OperationTimeline(view), page.OperationSide(view))
+	return renderFragments(ctx, page.OperationHead(view), page.OperationVerdict(view), page.OperationMaintenance(view.Maintenance), page.OperationPooled(view), page.OperationTodo(view), page.OperationTimeline(view), page.OperationSide(view))
 }
 
 func (a *app) renderApp(ctx context.Context, id int64, e eyes) ([]string, error) {

@@ -49,8 +49,10 @@ func (a *app) changeoverAside(ctx context.Context, access platform.Access, d dra
 	for _, f := range others {
 		view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s follows the leader and stays with it.", f.Name))
 	}
+	moving, staying := poolsInSwitch(old, attachments, true)
+	tellPools(view, moving, staying)
 	for _, t := range attachments {
-		if t.AppID != old.AppID {
+		if t.AppID != old.AppID && !t.IsPooled() {
 			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s has the leader as %s and keeps it.", t.AppName, shortAttachment(t.Name)))
 		}
 	}
@@ -163,8 +165,9 @@ func (a *app) leftToDo(access platform.Access, old, target platform.Database, ot
 			Act: component.Button{Text: "Re-create it", URL: databasePath(target.Name) + "/followers/new?plan=" + queryEscape(f.Plan) + "&app=" + queryEscape(f.AppName)},
 		})
 	}
+	todo = append(todo, poolsLeft(access, old, target, attachments)...)
 	for _, t := range attachments {
-		if t.AppID == old.AppID {
+		if t.AppID == old.AppID || t.IsPooled() {
 			continue
 		}
 		left := page.Todo{
@@ -180,6 +183,9 @@ func (a *app) leftToDo(access platform.Access, old, target platform.Database, ot
 		todo = append(todo, left)
 	}
 	for i := range todo {
+		if todo[i].Act.Post {
+			continue // a pool's, which has looked at the role itself
+		}
 		role := actRole(strings.SplitN(todo[i].Act.URL, "?", 2)[0])
 		if access.OnAll(old.AppID, target.AppID) < max(role, platform.RoleOperate) {
 			todo[i].Act = component.Button{}

@@ -25,6 +25,14 @@ func (a *app) upgradeAside(ctx context.Context, access platform.Access, d drawnO
 	view.Title, view.FromPlan, view.ToPlan = m.Title(), m.FromPlan, m.ToPlan
 	view.Maintenance = &page.OperationMaintenanceView{DatabaseName: it.Name}
 	may := access.On(it.AppID)
+	if d.op.State.Open() {
+		attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, it.ID)
+		if err != nil {
+			return err
+		}
+		moving, _ := poolsInSwitch(it, attachments, false)
+		tellPools(view, moving, nil)
+	}
 	if m.State.Open() {
 		rows, err := a.comingRows(ctx, access, []platform.Maintenance{m}, time.Now(), m.ID)
 		if err != nil {

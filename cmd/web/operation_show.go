@@ -167,6 +167,9 @@ func (a *app) operationView(ctx context.Context, access platform.Access, op plat
 	view.RetryFirst = view.CanRetry && op.CancelRequestedBy == "" && view.Verdict != nil && len(view.Verdict.Acts) == 0
 	if drawn.change != nil {
 		view.Outage = outage(drawn)
+		if view.Pooled, err = a.pooledTransactions(ctx, drawn, database, access.On(database.AppID) >= platform.RoleOperate); err != nil {
+			return view, err
+		}
 		aside := a.changeoverAside
 		if op.Kind != platform.FollowerChangeover {
 			aside = func(ctx context.Context, access platform.Access, d drawnOperation, it platform.Database, _ *platform.Database, view *page.OperationShowView) error {
@@ -228,7 +231,7 @@ func outage(d drawnOperation) *component.Outage {
 	o := &component.Outage{
 		RefusedMS: *c.OutageMS, RefusedAt: *c.RefusedAt, AcceptedAt: *c.AcceptedAt, SessionsEnded: c.SessionsEnded,
 		TransactionsEnded: c.TransactionsEnded, ExpectedMS: float64(d.timeline.Band.Expected) / float64(time.Millisecond),
-		Undone: d.op.State == platform.OperationUndone,
+		Undone: d.op.State == platform.OperationUndone, HeldMS: c.HeldMS,
 	}
 	for i, s := range d.steps {
 		t := d.timeline.Steps[i]

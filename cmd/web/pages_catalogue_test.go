@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -249,7 +250,7 @@ func (d *seeded) shownPages() []shownPage {
 			d.prove("now()")
 		}},
 		{route: "/styleguide", name: "styleguide", path: "/styleguide"},
-	}, d.factorPages()...)
+	}, slices.Concat(d.factorPages(), d.poolPages())...)
 }
 
 // prove sets when every session's person last proved who they are.

@@ -32,6 +32,7 @@ type seeded struct {
 	scheduled                                  platform.Maintenance
 	essential                                  platform.Database // of mochi, after an upgrade
 	movedBy                                    int64             // the operation of that
+	busyPool, leftPool, silentPool, freshPool  int64
 }
 
 // lookAlike answers where the pages ask a database who is connected: by the
@@ -58,6 +59,7 @@ func seed(t *testing.T, s *site) *seeded {
 	d.operations()
 	d.papers()
 	d.people()
+	d.pools()
 	d.maintenances()
 	d.moved()
 	return d

@@ -25,6 +25,7 @@ type estate struct {
 	app         platform.App
 	database    platform.Database
 	attachment  int64
+	pooled      int64 // a connection pool
 	operation   int64
 	notice      int64
 	webhook     int64
@@ -79,6 +80,10 @@ func newEstate(t *testing.T) *estate {
 			return err
 		}
 		e.attachment = made.ID
+		if made, err = db.Attach(ctx, tx, db.NewAttachment{AppID: e.app.ID, DatabaseID: e.database.ID, Name: platform.PoolAttachment, Actor: "fixture", Pool: &db.NewPool{Port: 20911, Verifier: "v"}}); err != nil {
+			return err
+		}
+		e.pooled = *made.PoolID
 		op, err := db.InsertOperation(ctx, tx, db.NewOperation{Kind: platform.FenceDatabase, DatabaseID: e.database.ID, RequestedBy: "fixture", StepNames: []string{"look"}})
 		e.operation = op.ID
 		return err
@@ -158,6 +163,8 @@ func (e *estate) path(pattern string) string {
 		id = fmt.Sprint(e.notice)
 	case strings.HasPrefix(pattern, "/webhooks/"):
 		id = fmt.Sprint(e.webhook)
+	case strings.Contains(pattern, "/pools/"):
+		id = fmt.Sprint(e.pooled)
 	case strings.Contains(pattern, "/attachments/"):
 		id = fmt.Sprint(e.attachment)
 	}
@@ -262,7 +269,7 @@ func TestEveryRouteAsksWhoComes(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, row := range slices.Concat(settingsRights(), noticeRights(), factorRights(), maintenanceRights(), peopleRights(), rights(), lastRights()) {
+	for _, row := range slices.Concat(settingsRights(), noticeRights(), factorRights(), maintenanceRights(), peopleRights(), poolRights(), rights(), lastRights()) {
 		r, there := routes[row.route]
 		if !there || seen[row.route] {
 			t.Errorf("%s is no route, or twice in the table", row.route)

@@ -118,6 +118,10 @@ func (a *app) routes() []route {
 		{post, "/databases/:database/activity/:pid/terminate", a.activityTerminate, operator, "terminate connection", "", 0},
 		{post, "/databases/:database/attachments", a.attachmentCreate, manager, "attach", "", once},
 		{post, "/databases/:database/attachments/:id/detach", a.attachmentDelete, manager, "detach", "", once | fresh},
+		{get, "/databases/:database/pools/:id", a.poolShow, viewer, "", reads, 0},
+		{post, "/databases/:database/pools/:id/url", a.poolReveal, operator, "reveal connection pool URL", "", 0},
+		{post, "/databases/:database/pools/:id/lead", a.poolLead, manager, "lead connection pool to the new leader", "", once},
+		{get, "/databases/:database/pools/:id/detach", a.poolDetachConfirm, manager, "", reads, 0},
 
 		{get, "/apps", a.appIndex, user, "", reads, 0},
 		{post, "/apps", a.appCreate, user, "create app", "", once},

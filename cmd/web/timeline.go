@@ -69,6 +69,9 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 		t.Band.Text = was + " From the first refused write until it took writes again."
 	}
 	if change != nil {
+		if change.HeldMS != nil {
+			t.Band.Text += fmt.Sprintf(" Clients of the connection pools waited %s ms, from the hold until they went on.", component.Millis(*change.HeldMS))
+		}
 		t.Band.RefusedAt, t.Band.AcceptedAt, t.Band.OutageMS = change.RefusedAt, change.AcceptedAt, change.OutageMS
 	}
 	return t

@@ -11,7 +11,6 @@ import (
 	"changeover/internal/platform/engine"
 	"changeover/internal/platform/postgres"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -19,11 +18,9 @@ import (
 // specification's where they are zero; tests shrink them.
 type MonitorConfig struct {
 	Pool *pgxpool.Pool
-	// Engine tells how to connect to a server.
-	Engine interface {
-		Admin(s engine.Server, database string) *pgx.ConnConfig
-	}
-	Log *slog.Logger
+	// Engine tells how to connect to a server, and what goes on in a pool.
+	Engine monitorEngine
+	Log    *slog.Logger
 	// Catalogue has the limits of the plans; without it nobody is told of one, and
 	// no database is full.
 	Catalogue platform.Catalogue
@@ -32,6 +29,10 @@ type MonitorConfig struct {
 
 	SampleEvery time.Duration // positions of leaders and followers; 500 ms, so that a page's lag is never 1 s old
 	FactsEvery  time.Duration // sizes, connections, rates; 5 s
+	PoolsEvery  time.Duration // what goes on in the connection pools; 1 s
+	// PoolSampleEvery is the time between two points of the plot of a pool's waits; 5 s.
+	PoolSampleEvery time.Duration
+
 	StaleAfter  time.Duration // a sample older than this is no answer; 3 s
 	KeepSamples time.Duration // of the plot; 24 h
 
@@ -52,6 +53,7 @@ type Monitor struct {
 	trackers map[int64]*postgres.Tracker // by the leader's server
 	readying map[int64]bool              // forks that a checkpoint is under way on
 	lastKept time.Time                   // newest sample of the plot
+	pooled   map[int64]*pooled           // by pool; only readPools touches it
 }
 
 // watched is one database with its server, and what is known of it here.
@@ -83,7 +85,7 @@ func NewMonitor(c MonitorConfig) *Monitor {
 		field    *time.Duration
 		standard time.Duration
 	}{
-		{&c.SampleEvery, 500 * time.Millisecond}, {&c.FactsEvery, 5 * time.Second}, {&c.StaleAfter, 3 * time.Second},
+		{&c.SampleEvery, 500 * time.Millisecond}, {&c.FactsEvery, 5 * time.Second}, {&c.PoolsEvery, time.Second}, {&c.PoolSampleEvery, 5 * time.Second}, {&c.StaleAfter, 3 * time.Second},
 		{&c.KeepSamples, 24 * time.Hour}, {&c.WatchEvery, 10 * time.Second}, {&c.WatchPatience, time.Hour}, {&c.WatchAge, 10 * time.Second}, {&c.WatchSlow, time.Minute},
 	} {
 		if *d.field == 0 {
@@ -105,6 +107,7 @@ func (m *Monitor) Run(ctx context.Context) {
 		look  func(context.Context) error
 	}{
 		{"publish lag", m.SampleEvery, m.publishLag},
+		{"look at connection pools", m.PoolsEvery, m.readPools},
 		{"ready forks", 2 * time.Second, func(ctx context.Context) error { m.readyForks(ctx, &all); return nil }},
 		{"watch followers", m.WatchEvery, m.watchFollowers},
 		{"forget old samples", 10 * time.Minute, m.forgetSamples},
@@ -199,11 +202,17 @@ func engineServerOf(s platform.Server) engine.Server {
 
 // forgetSamples deletes what the plot no longer shows, a little at a time.
 func (m *Monitor) forgetSamples(ctx context.Context) error {
-	const atOnce = 1000 // rows a follower
-	for {
-		n, err := db.DeleteOldLagSamples(ctx, m.Pool, m.Now().Add(-m.KeepSamples), atOnce)
-		if err != nil || n == 0 {
-			return err
+	const atOnce = 1000 // rows a follower, or a pool
+	for _, forget := range []func(context.Context, db.Querier, time.Time, int) (int64, error){db.DeleteOldLagSamples, db.DeleteOldPoolSamples} {
+		for {
+			n, err := forget(ctx, m.Pool, m.Now().Add(-m.KeepSamples), atOnce)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
 		}
 	}
+	return nil
 }

@@ -25,8 +25,13 @@ func notify(ctx context.Context, tx pgx.Tx, a *workflow.Attempt, kind platform.N
 // switchFigures are what was measured of a switch.
 func switchFigures(c db.Changeover) []platform.Figure {
 	var figures []platform.Figure
+	refused := "Writes refused"
+	if c.HeldMS != nil {
+		figures = append(figures, platform.Figure{Label: "Pooled clients waited", Value: thousands(int64(*c.HeldMS + 0.5)), Unit: "ms"})
+		refused = "Direct writes refused"
+	}
 	if c.OutageMS != nil {
-		figures = append(figures, platform.Figure{Label: "Writes refused", Value: thousands(int64(*c.OutageMS + 0.5)), Unit: "ms"})
+		figures = append(figures, platform.Figure{Label: refused, Value: thousands(int64(*c.OutageMS + 0.5)), Unit: "ms"})
 	}
 	if c.SessionsEnded != nil {
 		figures = append(figures, platform.Figure{Label: "Sessions ended", Value: thousands(int64(*c.SessionsEnded))})
@@ -35,6 +40,19 @@ func switchFigures(c db.Changeover) []platform.Figure {
 		figures = append(figures, platform.Figure{Label: "Open transactions rolled back", Value: thousands(int64(*c.TransactionsEnded))})
 	}
 	return figures
+}
+
+// outageWords end the sentence "The time in which writes were refused …", with one
+// more about clients of connection pools where there were any.
+func outageWords(c db.Changeover) string {
+	words := "was not measured."
+	if c.OutageMS != nil {
+		words = fmt.Sprintf("was %.0f ms.", *c.OutageMS)
+	}
+	if c.HeldMS != nil {
+		words += fmt.Sprintf(" Clients of the connection pools were refused nothing: they waited, for %.0f ms at most.", *c.HeldMS)
+	}
+	return words
 }
 
 // bytesFigure is a size, its unit apart.

@@ -228,10 +228,6 @@ func (u *upgrader) whatBecame(m platform.Maintenance) string {
 }
 
 func (u *upgrader) noticeDone(ctx context.Context, tx pgx.Tx, m platform.Maintenance, facts db.Changeover) error {
-	outage := "was not measured"
-	if facts.OutageMS != nil {
-		outage = fmt.Sprintf("was %.0f ms", *facts.OutageMS)
-	}
 	proof := ""
 	if facts.OldEndLSN != nil && facts.ForkLSN != nil {
 		proof = fmt.Sprintf("\n\nProof. The old server's last WAL ends at %s, the new timeline begins at %s.", *facts.OldEndLSN, *facts.ForkLSN)
@@ -256,6 +252,6 @@ func (u *upgrader) noticeDone(ctx context.Context, tx pgx.Tx, m platform.Mainten
 		kept = fmt.Sprintf("\n\nWhat to do. Nothing. The old server follows the new one until %s and costs nothing; until then you can switch back to it, losing nothing.", platform.MomentUTC(*m.KeptUntil))
 	}
 	return notify(ctx, tx, u.Attempt, platform.NoticeMaintenanceDone, "Completed: "+m.Title()+" of "+m.DatabaseName,
-		fmt.Sprintf("%s is on %s now, under the same name and attachments; its config vars point to the new server. The time in which writes were refused %s.%s%s%s",
-			m.DatabaseName, m.ToPlan, outage, proof, followers, kept), switchFigures(facts)...)
+		fmt.Sprintf("%s is on %s now, under the same name and attachments; its config vars point to the new server. The time in which writes were refused %s%s%s%s",
+			m.DatabaseName, m.ToPlan, outageWords(facts), proof, followers, kept), switchFigures(facts)...)
 }

@@ -2,6 +2,7 @@ package component
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 )
 
@@ -22,11 +23,12 @@ type plotSeries struct {
 	Commits []*float64 `json:"commits"`
 	Bytes   []*float64 `json:"bytes"`
 	Seconds []*float64 `json:"seconds"`
+	MS      []*float64 `json:"ms"` // in a plot of waits, in place of the others
 }
 
 type plotSwitch struct {
-	At float64 `json:"at"`
-	MS float64 `json:"ms"`
+	At    float64 `json:"at"`
+	Words string  `json:"words"`
 }
 
 func seriesData(s LagSeries) plotSeries {
@@ -52,7 +54,7 @@ func (p LagPlot) JSON(line int64) string {
 		d.Series = append(d.Series, seriesData(s))
 	}
 	for _, s := range p.Switches {
-		d.Switches = append(d.Switches, plotSwitch{At: float64(s.At.UnixMilli()) / 1000, MS: s.OutageMS})
+		d.Switches = append(d.Switches, plotSwitch{At: float64(s.At.UnixMilli()) / 1000, Words: fmt.Sprintf("Switch, writes refused %.0f ms", s.OutageMS)})
 	}
 	b, err := json.Marshal(d)
 	if err != nil {

@@ -80,6 +80,8 @@ type Outage struct {
 	RefusedAt, AcceptedAt time.Time
 	// SessionsEnded and TransactionsEnded are nil where they are not known.
 	SessionsEnded, TransactionsEnded *int
+	// HeldMS is how long clients of connection pools waited; nil where none was held.
+	HeldMS *float64
 	// LongestWaitMS is the longest wait of a client; nil where not measured.
 	LongestWaitMS *float64
 	ExpectedMS    float64 // 0 where there was no estimate

@@ -741,7 +741,7 @@ func databaseFacts(v DatabaseShowView) []component.Fact {
 		{Label: "Data Size", Value: measured(size + " of " + limit), TestID: "fact-size"},
 		{Label: "Tables", Value: measured(component.Number(int64(d.Tables))), TestID: "fact-tables"},
 		{Label: "Connections", Value: measured(strconv.Itoa(d.Connections) + "/" + strconv.Itoa(d.ConnectionLimit)), TestID: "fact-connections"},
-		{Label: "Connection Pooling"},
+		{Label: "Connection Pooling", TestID: "fact-pooling"},
 		{Label: "Credentials", Value: "1, the default"},
 		{Label: "Fork/Follow", Value: d.ForkFollow, TestID: "fact-fork-follow"},
 		{Label: "Followers", Links: d.Followers, TestID: "fact-followers"},
@@ -773,6 +773,8 @@ func databaseFacts(v DatabaseShowView) []component.Fact {
 			if d.ForkedFrom != nil {
 				facts[i].Links = []component.Link{*d.ForkedFrom}
 			}
+		case "Connection Pooling":
+			facts[i].Links, facts[i].Value, facts[i].Note = poolingFact(v)
 		case "Followers":
 			if len(d.Followers) == 0 && d.Following == nil {
 				facts[i].Value = "0"
@@ -780,6 +782,22 @@ func databaseFacts(v DatabaseShowView) []component.Fact {
 		}
 	}
 	return facts
+}
+
+// poolingFact is the fact "Connection Pooling": the pools, or whether there can be one.
+func poolingFact(v DatabaseShowView) (links []component.Link, value, note string) {
+	for _, a := range v.Attachments {
+		if a.PoolID != 0 {
+			links = append(links, component.Link{Text: a.Name, URL: string(poolURL(v.Name, a.PoolID))})
+		}
+	}
+	switch {
+	case len(links) > 0:
+		return links, "", ""
+	case v.PoolRefusal != "":
+		return nil, "Not available", ""
+	}
+	return nil, "Available", "not attached"
 }
 
 func nextMaintenance(m *DatabaseMaintenanceView) string {

@@ -28,7 +28,8 @@ type DatabaseShowView struct {
 	Lag               component.LagPlot // no series: the plot is left out
 	Connection        ConnectionView
 	Attachments       []AttachmentRow
-	AttachForm        component.Form // fields "app", "name"
+	AttachForm        component.Form // fields "way", "app", "name"
+	PoolRefusal       string         // why it can have no connection pool; empty: it can
 	Apps              []string       // apps that it can be attached to
 	Activity          ActivityView
 	Maintenance       *DatabaseMaintenanceView // nil for what has no window
@@ -76,6 +77,16 @@ type ConnectionView struct {
 	URL          string
 	Loose        bool // attached to no app: whoever uses the URL must be told after a change
 	ReadOnly     bool // a follower or fenced
+	// Pool is the connection pool whose URL it is; 0 for the database's own.
+	Pool int64
+}
+
+// page is where the URL is shown, and below it where it is revealed.
+func (c ConnectionView) page(below ...string) string {
+	if c.Pool != 0 {
+		return string(poolURL(c.DatabaseName, c.Pool, below...))
+	}
+	return string(databaseURL(c.DatabaseName, below...))
 }
 
 // AttachmentRow is one attachment of a database.
@@ -89,6 +100,8 @@ type AttachmentRow struct {
 	DetachRefusal string // why it cannot be detached; empty: it can
 	MayDetach     bool   // of the reader
 	Unseen        bool   // the reader does not see the app, only its name
+	PoolID        int64  // the connection pool that it goes through; 0: direct
+	LeadTo        string // the database that took this one's place, to which the pool can be led; empty: nowhere
 }
 
 // ActivityView is who is connected and what runs.

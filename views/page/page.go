@@ -23,6 +23,11 @@ func appURL(name string, below ...string) templ.SafeURL {
 	return templ.SafeURL("/apps/" + url.PathEscape(name) + tail(below))
 }
 
+// poolURL is the path of a connection pool, or of a page below it.
+func poolURL(database string, pool int64, below ...string) templ.SafeURL {
+	return databaseURL(database, append([]string{"pools", id(pool)}, below...)...)
+}
+
 func operationURL(n int64, below ...string) templ.SafeURL {
 	return templ.SafeURL("/operations/" + id(n) + tail(below))
 }

@@ -263,3 +263,25 @@ func TestRefusedScaleStaysInItsRow(t *testing.T) {
 		t.Error("another row has changed")
 	}
 }
+
+// The page of a switch that pools took part in tells both figures; one that
+// waits for pooled transactions names each, with buttons to end it.
+func TestPoolsOnAnOperation(t *testing.T) {
+	all := pages(t)
+	doc, _ := render(t, all["operation-done"])
+	if got := doc.Find("[data-testid=figures]").Text(); !strings.Contains(got, "Direct writes refused") || !strings.Contains(got, "Pooled clients waited171ms") {
+		t.Errorf("the figures are %q", got)
+	}
+	doc, _ = render(t, all["operation-pooled"])
+	held := doc.Find("[data-testid=pooled-transactions]")
+	if got := held.Text(); !strings.Contains(got, "pid 8117, open for 41 s") {
+		t.Errorf("held up by %q", got)
+	}
+	if held.Find("[formaction$='/activity/8117/terminate']").Length() != 1 || held.Find("[data-testid=cancel-pooled]").Length() != 1 {
+		t.Error("no button to end the transaction, or none to cancel")
+	}
+	doc, _ = render(t, all["pool-away"])
+	if n := doc.Find("[data-testid=pool-figures] dd").Length(); n != 0 {
+		t.Errorf("%d figures of a pool that does not answer", n)
+	}
+}

@@ -22,9 +22,21 @@ func runningView() OperationShowView {
 	return v
 }
 
+// pooledView waits for transactions through the connection pools.
+func pooledView() OperationShowView {
+	v := runningView()
+	v.Timeline.Band.RefusedAt = nil
+	v.Moving = []string{"Connection pool DATABASE_CONNECTION_POOL of sushi: its clients wait, and its URL stays."}
+	v.Pooled = []component.Connected{{PID: 8117, Name: "idle in transaction", Note: "pid 8117, open for 41 s: select 1", Count: 1, DatabaseName: v.DatabaseName, CanEnd: true}}
+	v.Connected = nil
+	return v
+}
+
 func doneView() OperationShowView {
 	v := runningView()
 	s, o, end := sampleStanding(false, true), sampleOutage(), sampleTime().Add(280*time.Second)
+	held := 171.2
+	o.HeldMS = &held
 	v.State, v.Status, v.CanCancel, v.EndedAt = platform.OperationCompleted, component.Status{Tone: component.ToneOK, Word: "Completed"}, false, &end
 	v.TargetName, v.Timeline, v.Standing, v.Outage = "postgresql-angular-20431", sampleDone(), &s, &o
 	v.LeftToDo = []Todo{

@@ -15,6 +15,7 @@ func TestStyleguideShowsEveryComponent(t *testing.T) {
 		"component.CSRFField": "a hidden field",
 		"component.HatchDefs": "in every page's frame",
 		"component.LagNow":    "inside LagChart",
+		"component.WaitNow":   "inside WaitChart",
 		"layout.Page":         "around the styleguide itself",
 		"layout.Bare":         "around sign-in",
 	}

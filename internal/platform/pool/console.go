@@ -139,6 +139,10 @@ type Use struct {
 	LongestWait    time.Duration // of the client that waits longest now
 	Paused         bool
 	Size           int // connections to the server at most
+	// Transactions is how many there were since the PgBouncer started, and
+	// WaitTime how long their clients waited for a connection in all.
+	Transactions int64
+	WaitTime     time.Duration
 }
 
 // Read is what goes on now.
@@ -160,8 +164,20 @@ func (c *Console) Read(ctx context.Context) (Use, error) {
 		u.LongestWait = max(u.LongestWait, wait)
 	}
 	row, err := c.databaseRow(ctx)
+	if err != nil {
+		return u, err
+	}
 	u.Paused, u.Size = row["paused"] == "1", number(row["pool_size"])
-	return u, err
+	if rows, err = c.show(ctx, "SHOW STATS"); err != nil {
+		return u, err
+	}
+	for _, r := range rows {
+		if r["database"] == c.database {
+			u.Transactions = int64(number(r["total_xact_count"]))
+			u.WaitTime = time.Duration(number(r["total_wait_time"])) * time.Microsecond
+		}
+	}
+	return u, nil
 }
 
 // Backends are the process ids, on the server, of the connections that are in a
