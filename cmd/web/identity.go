@@ -218,6 +218,11 @@ func (a *app) personOf(c echo.Context, who claims) (user db.User, linked bool, e
 			}
 		case err == nil && user.IsAdmin && (v.UserID != user.ID || time.Since(v.ProvedAt) > provedFor):
 			err = platform.Forbidden("%s is an administrator, who is not linked to %s by the address alone. Sign in with the password once, and link the two under Settings.", user.Email, a.identities.Host)
+		case v.UserID == 0 && err == nil:
+			// Nobody has shown yet that the account was set up by the person whose
+			// address it has: an invitation's link proves nothing about that.
+			linked = true
+			err = db.EndWaysIn(ctx, tx, user.ID)
 		default:
 			linked = true
 		}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"changeover/internal/platform"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // stateLife is longer than any answer of an identity provider is waited for.
@@ -40,4 +42,23 @@ func LinkIdentity(ctx context.Context, q Querier, userID int64, issuer, subject 
 // they are not.
 func IdentitySince(ctx context.Context, q Querier, userID int64, issuer string) (*time.Time, error) {
 	return value[*time.Time](ctx, q, nil, `select (select created_at from identities where user_id = $1 and issuer = $2)`, userID, issuer)
+}
+
+// EndWaysIn takes every way in from a user but those by an identity provider:
+// password, passkeys, sessions, API tokens and links. An account under an address
+// can have been set up by somebody else than the person who has it.
+func EndWaysIn(ctx context.Context, tx pgx.Tx, userID int64) error {
+	for _, statement := range []string{
+		`update users set password_hash = null where id = $1`,
+		`delete from passkeys where user_id = $1`,
+		`delete from pending_sign_ins where user_id = $1`,
+		`delete from sign_in_links where user_id = $1`,
+		`delete from api_tokens where user_id = $1`,
+	} {
+		if _, err := exec(ctx, tx, statement, userID); err != nil {
+			return err
+		}
+	}
+	_, err := EndAllSessions(ctx, tx, userID, "")
+	return err
 }
