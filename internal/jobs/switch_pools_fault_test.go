@@ -147,12 +147,14 @@ func TestPoolsAreKept(t *testing.T) {
 // The app is down while a changeover waits for the pool, so it does not wait for
 // ever: it is put back, and the app is up again.
 func TestPooledTransactionIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, func(h *house) { h.patience = 2 * time.Second })
 	h.scale()
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-0")
 	p := h.pooled(leader, 2)
 	held := p.hold()
+	time.Sleep(300 * time.Millisecond) // older than what a pause would wait for
 	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
 	op = h.ended(op, err, platform.OperationUndone)
 	if !strings.Contains(op.Reason, "through the connection pool did not end") {
