@@ -21,7 +21,6 @@ func (a *app) waitPlot(ctx context.Context, p pooledAttachment, d platform.Datab
 	if err != nil {
 		return plot, err
 	}
-	worst := 0.0
 	gap := 3 * max(lagSpan(span)/waitPoints, 5*time.Second)
 	for i, s := range samples {
 		// A hole in the samples is drawn as one: nobody knows what it was.
@@ -29,7 +28,6 @@ func (a *app) waitPlot(ctx context.Context, p pooledAttachment, d platform.Datab
 			plot.Points = append(plot.Points, component.WaitPoint{At: samples[i-1].At.Add(time.Second)})
 		}
 		plot.Points = append(plot.Points, component.WaitPoint{At: s.At, Known: true, LongestMS: s.WaitMS, AverageMS: s.AverageMS, ClientsWaiting: s.ClientsWaiting, ServersUsed: s.ServersUsed})
-		worst = max(worst, s.WaitMS)
 	}
 	holds, err := db.PoolHolds(ctx, a.pool, p.Attachment, plot.From)
 	if err != nil {
@@ -38,10 +36,8 @@ func (a *app) waitPlot(ctx context.Context, p pooledAttachment, d platform.Datab
 	for _, h := range holds {
 		plot.Switches = append(plot.Switches, component.HoldMark{At: h.At, HeldMS: h.HeldMS, URL: operationPath(h.OperationID)})
 	}
-	plot.Summary = "Of a client for a connection to the server"
-	if len(samples) > 0 {
-		plot.Summary += fmt.Sprintf("; the longest that was seen is %s ms", component.Millis(worst))
-	}
+	// No figure here: this line is not live, and what it says of a moment ago would be wrong.
+	plot.Summary = "Of a client for a connection to the server, looked at once a second; a switch's own figure is measured"
 	return plot, nil
 }
 

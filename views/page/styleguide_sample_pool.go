@@ -10,7 +10,7 @@ import (
 
 // sampleWaits are the waits of a pool with one switch.
 func sampleWaits() component.WaitPlot {
-	p := component.WaitPlot{URL: "/styleguide", Range: "1h", To: sampleTime(), From: sampleTime().Add(-time.Hour), Summary: "Of a client for a connection to the server; the longest that was seen is 171 ms"}
+	p := component.WaitPlot{URL: "/styleguide", Range: "1h", To: sampleTime(), From: sampleTime().Add(-time.Hour), Summary: "Of a client for a connection to the server, looked at once a second; a switch's own figure is measured"}
 	for i := range 120 {
 		point := component.WaitPoint{At: p.From.Add(time.Duration(i) * 30 * time.Second), Known: true, LongestMS: float64(2 + i%5), AverageMS: 0.4, ClientsWaiting: i % 3, ServersUsed: 12}
 		switch i {
