@@ -284,27 +284,31 @@ func TestMonitorTellsOfAFollowerThatIsBehind(t *testing.T) {
 	app, follower := p.leader.Connect(t), p.follower.ConnectAdmin(t)
 	exec(t, app, "create table t (n int)")
 	p.follower.AwaitStreaming(t, p.leader)
-	p.monitor(t, func(c *jobs.MonitorConfig) {
+	watch := func(c *jobs.MonitorConfig) {
 		c.WatchBytes, c.WatchEvery, c.WatchSlow = 1<<20, 50*time.Millisecond, 100*time.Millisecond
-	})
+	}
 	told := func() []db.Notice { return p.notices(t, platform.NoticeFollowerBehind) }
 	fallBehind := func(want int) {
 		t.Helper()
+		stop := p.monitor(t, watch)
 		exec(t, follower, "select pg_wal_replay_pause()")
 		exec(t, app, "insert into t select generate_series(1, 100000)")
 		platformtest.Await(t, "a notice", func() (bool, error) { return len(told()) == want, nil })
-		p.awaitLooks(t, func(c *jobs.MonitorConfig) { // another program says it no second time
+		stop() // one program at a time holds the engine, and its monitor with it
+		p.awaitLooks(t, func(c *jobs.MonitorConfig) { // the next one says it no second time
 			c.WatchBytes, c.WatchEvery, c.WatchSlow, c.Now = 1<<20, 50*time.Millisecond, time.Nanosecond, time.Now
 		})
 		if n := len(told()); n != want {
 			t.Errorf("%d notices, want %d", n, want)
 		}
+		stop = p.monitor(t, watch)
 		exec(t, follower, "select pg_wal_replay_resume()")
 		p.awaitReading(t, p.by, "caught up", func(r db.Reading) bool { return isZero(r.Lag) })
 		platformtest.Await(t, "it may be told of again", func() (again bool, err error) {
 			err = p.pool.QueryRow(t.Context(), "select behind_told_at is null from readings where database_id = $1", p.by.ID).Scan(&again)
 			return again, err
 		})
+		stop()
 	}
 	fallBehind(1)
 	if n := told()[0]; n.Level != platform.NoticeWarn || len(n.Figures) != 3 || n.Figures[0].Unit == "" {
