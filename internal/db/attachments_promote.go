@@ -14,6 +14,10 @@ type Promotion struct {
 	DatabaseID  int64
 	Actor       string
 	OperationID *int64
+	// Verifier is the SCRAM verifier of the database's role, as its server has it:
+	// what the app's connection pool needs in order to lead there, where the
+	// database is not a copy of the one before.
+	Verifier string
 }
 
 // Promoted is what a promotion changed.
@@ -69,7 +73,7 @@ func PromoteAttachment(ctx context.Context, tx pgx.Tx, p Promotion) (Promoted, e
 		return Promoted{}, err
 	}
 	if had {
-		if err := movePool(ctx, tx, p.AppID, before.DatabaseID, p.DatabaseID); err != nil {
+		if err := movePool(ctx, tx, p.AppID, before.DatabaseID, p.DatabaseID, p.Verifier); err != nil {
 			return Promoted{}, err
 		}
 	}

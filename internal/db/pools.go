@@ -67,11 +67,17 @@ func SetPoolRemoved(ctx context.Context, q Querier, id int64, at time.Time) erro
 }
 
 // movePool lets the app's pool of the default name lead to another database,
-// where it led to the one before; others stay (specification 3b).
-func movePool(ctx context.Context, tx pgx.Tx, appID, from, to int64) error {
-	_, err := exec(ctx, tx, `update attachments t set database_id = $3
-		from pools l where l.attachment_id = t.id and t.app_id = $1 and t.database_id = $2 and t.name = $4
-			and exists (select from databases d join servers v on v.id = d.server_id where d.id = $3 and v.database_id is not null)`,
-		appID, from, to, platform.PoolAttachment)
+// where it led to the one before; others stay (specification 3b). A database of
+// another origin has another role, and the pool knows it by verifier; without
+// one the pool stays where it is.
+func movePool(ctx context.Context, tx pgx.Tx, appID, from, to int64, verifier string) error {
+	_, err := exec(ctx, tx, `with moved as (update attachments t set database_id = $3
+		from pools l, databases old, databases new join servers v on v.id = new.server_id
+		where l.attachment_id = t.id and t.app_id = $1 and t.database_id = $2 and t.name = $4 and old.id = $2 and new.id = $3
+			and v.database_id is not null
+			and ((old.role_name, old.database_name) = (new.role_name, new.database_name) or $5 <> '')
+		returning t.id)
+		update pools set verifier = case when $5 <> '' then $5 else verifier end where attachment_id in (select id from moved)`,
+		appID, from, to, platform.PoolAttachment, verifier)
 	return err
 }

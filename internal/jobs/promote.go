@@ -48,8 +48,15 @@ func (p *promoter) checkWritable(ctx context.Context) error {
 }
 
 func (p *promoter) attach(ctx context.Context) error {
+	verifier := ""
+	if p.j.PoolRefusal(p.it.Database) == nil {
+		var err error
+		if verifier, err = p.j.poolVerifier(ctx, p.it.Database.ID); err != nil {
+			return err
+		}
+	}
 	return p.InTx(ctx, func(tx pgx.Tx) error {
-		promoted, err := db.PromoteAttachment(ctx, tx, db.Promotion{AppID: p.app.ID, DatabaseID: p.it.Database.ID, Actor: p.Operation.RequestedBy, OperationID: &p.Operation.ID})
+		promoted, err := db.PromoteAttachment(ctx, tx, db.Promotion{AppID: p.app.ID, DatabaseID: p.it.Database.ID, Actor: p.Operation.RequestedBy, OperationID: &p.Operation.ID, Verifier: verifier})
 		if err == nil && promoted.Release.Number > 0 {
 			p.Detail("Release v%d of %s", promoted.Release.Number, p.app.Name)
 		}

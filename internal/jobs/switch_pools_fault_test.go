@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -165,4 +166,29 @@ func TestPooledTransactionIsNotWaitedForForEver(t *testing.T) {
 	}
 	p.close("after it was put back", true)
 	h.inOrder("after it was put back")
+}
+
+// The pool of the default name goes along with a promotion to a database of
+// another origin, too: with that one's role, on the same port.
+func TestPoolMovesToAnUnrelatedDatabase(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader, other := h.leader("standard-0"), h.leader("standard-0")
+	p := h.pooled(leader, 1)
+	p.close("before the promotion", true)
+	op, err := h.jobs.StartPromote(t.Context(), actor, other.ID, h.app.ID)
+	h.ended(op, err, platform.OperationCompleted)
+	before, after := p.url, p.configVar()
+	if after == before || !strings.Contains(after, fmt.Sprintf(":%d/", p.attachment.PoolPort)) {
+		t.Fatalf("the pool's URL did not move: the same %v", after == before)
+	}
+	p.url = after
+	waitUntil(t, "the pool leads to the promoted database", func() bool {
+		conn, err := pgx.Connect(t.Context(), p.url+"&default_query_exec_mode=simple_protocol")
+		if err != nil {
+			return false
+		}
+		_ = conn.Close(context.Background())
+		return p.leads() == h.serverOf(other).Port
+	})
 }
