@@ -294,7 +294,7 @@ func TestMonitorTellsOfAFollowerThatIsBehind(t *testing.T) {
 		exec(t, follower, "select pg_wal_replay_pause()")
 		exec(t, app, "insert into t select generate_series(1, 100000)")
 		platformtest.Await(t, "a notice", func() (bool, error) { return len(told()) == want, nil })
-		stop() // one program at a time holds the engine, and its monitor with it
+		stop()                                        // one program at a time holds the engine, and its monitor with it
 		p.awaitLooks(t, func(c *jobs.MonitorConfig) { // the next one says it no second time
 			c.WatchBytes, c.WatchEvery, c.WatchSlow, c.Now = 1<<20, 50*time.Millisecond, time.Nanosecond, time.Now
 		})
