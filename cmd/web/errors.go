@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
+	"changeover/internal/jobs"
 	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/page"
@@ -117,7 +119,10 @@ func (a *app) handleError(err error, c echo.Context) {
 	if f.Link != "" {
 		view.Link = component.Link{Text: "Show what is in the way", URL: f.Link}
 	}
-	frame := a.errorFrame(c, f.Status)
+	if f.Status == http.StatusNotFound && strings.HasPrefix(c.Path(), jobs.UnsubscribePath) {
+		view.Title = "This link stops no mails" // whoever came from a mail looked for no page
+	}
+	frame := a.errorFrame(c, view)
 	if err := a.render(c, f.Status, page.Error(frame, view)); err != nil {
 		a.log.Error("the error page was not rendered", "request", requestID(c), "error", err)
 		_ = c.String(f.Status, f.Message)

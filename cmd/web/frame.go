@@ -81,8 +81,8 @@ func (a *app) bareFrame(c echo.Context, title string) layout.Frame {
 
 // errorFrame is the frame of an error's page. What is around the error is left
 // out where the control database may be what failed.
-func (a *app) errorFrame(c echo.Context, status int) layout.Frame {
-	title := page.ErrorView{Status: status}.Heading()
+func (a *app) errorFrame(c echo.Context, view page.ErrorView) layout.Frame {
+	title, status := view.Heading(), view.Status
 	if visitorOf(c).UserID != 0 && status < http.StatusInternalServerError {
 		if f, err := a.frame(c, title, layout.NavNone); err == nil {
 			return f
