@@ -31,7 +31,8 @@ type Promoted struct {
 
 // PromoteAttachment moves DATABASE to another database in one release. The
 // database before keeps another name on the app: one that it has, or else a
-// colour made now. A connection pool of the default name moves along. Run again, it changes nothing. A follower and a fenced
+// colour made now. A connection pool of the default name moves along. Run again,
+// it changes nothing. A follower and a fenced
 // database are Conflict, and so is an app with a DATABASE_URL of its own.
 func PromoteAttachment(ctx context.Context, tx pgx.Tx, p Promotion) (Promoted, error) {
 	app, err := lockApp(ctx, tx, p.AppID)

@@ -51,7 +51,7 @@ func EndWaysIn(ctx context.Context, tx pgx.Tx, userID int64) error {
 	for _, statement := range []string{
 		`update users set password_hash = null where id = $1`,
 		`delete from passkeys where user_id = $1`,
-		`delete from pending_sign_ins where user_id = $1`,
+		`delete from recovery_codes where user_id = $1 and not exists (select from authenticators where user_id = $1 and confirmed_at is not null)`,
 		`delete from sign_in_links where user_id = $1`,
 		`delete from api_tokens where user_id = $1`,
 	} {

@@ -107,33 +107,11 @@ func (c *changeover) keepOrDiscard(ctx context.Context) error {
 }
 
 func (c *changeover) turnOnMaintenance(ctx context.Context) error {
-	return c.InTx(ctx, func(tx pgx.Tx) error {
-		app, err := db.AppByID(ctx, tx, c.app.ID)
-		if err != nil {
-			return err
-		}
-		if err := db.SaveMaintenance(ctx, tx, c.Operation.ID, app.MaintenanceOn); err != nil {
-			return err
-		}
-		if app.MaintenanceOn {
-			c.Detail("It was on already")
-		}
-		return db.SetMaintenance(ctx, tx, c.app.ID, true)
-	})
+	return turnOnMaintenance(ctx, c.Attempt, c.app.ID)
 }
 
-// turnOffMaintenance puts maintenance mode back to what it was.
 func (c *changeover) turnOffMaintenance(ctx context.Context) error {
-	return c.InTx(ctx, func(tx pgx.Tx) error {
-		facts, err := db.ChangeoverOf(ctx, tx, c.Operation.ID)
-		if err != nil || facts.MaintenanceWasOn == nil {
-			return err
-		}
-		if *facts.MaintenanceWasOn {
-			c.Detail("It stays on, as it was before")
-		}
-		return db.SetMaintenance(ctx, tx, c.app.ID, *facts.MaintenanceWasOn)
-	})
+	return turnOffMaintenance(ctx, c.Attempt, c.app.ID)
 }
 
 func (c *changeover) scaleDown(ctx context.Context) error {

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
@@ -48,9 +49,13 @@ func (p *promoter) checkWritable(ctx context.Context) error {
 }
 
 func (p *promoter) attach(ctx context.Context) error {
+	attachments, err := db.AttachmentsOfApp(ctx, p.j.Pool, p.app.ID)
+	if err != nil {
+		return err
+	}
+	pooled := slices.ContainsFunc(attachments, func(t platform.Attachment) bool { return t.IsPooled() && t.Name == platform.PoolAttachment })
 	verifier := ""
-	if p.j.PoolRefusal(p.it.Database) == nil {
-		var err error
+	if pooled && p.j.PoolRefusal(p.it.Database) == nil {
 		if verifier, err = p.j.poolVerifier(ctx, p.it.Database.ID); err != nil {
 			return err
 		}

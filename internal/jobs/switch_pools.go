@@ -24,6 +24,8 @@ const (
 	pooledTransactionLimit = 200 * time.Millisecond
 	// pauseLimit is how long the pause may be pending.
 	pauseLimit = 500 * time.Millisecond
+	// pauseMargin is what a PgBouncer may take besides, to be reached.
+	pauseMargin = 100 * time.Millisecond
 	// pausePatience is the time between two tries, in which clients go on.
 	pausePatience = time.Second
 )
@@ -106,7 +108,7 @@ func (c *switcher) mustBeShort(ctx context.Context, pools []engine.Pool) error {
 	if err != nil || long == 0 {
 		return err
 	}
-	return workflow.Wait(pausePatience/2, "It waits for %s through the connection pool to end; the oldest has been open for %.1f s. End it on the database's page, or cancel this",
+	return workflow.Wait(pausePatience/2, "It waits for %s through the connection pool to end; the oldest has been open for %.1f s. End it on the page of this operation, or cancel it",
 		counted(long, "transaction"), oldest.Seconds())
 }
 
@@ -129,7 +131,10 @@ func (c *switcher) pausePools(ctx context.Context) error {
 	}
 	asked := time.Now()
 	errs := c.onEach(pools, func(p engine.Pool) error {
-		err := c.j.Engine.PausePool(ctx, c.Epoch, p, pauseLimit)
+		// A frozen PgBouncer must not keep the others' clients waiting.
+		bounded, cancel := context.WithTimeout(ctx, pauseLimit+pauseMargin)
+		defer cancel()
+		err := c.j.Engine.PausePool(bounded, c.Epoch, p, pauseLimit)
 		if err != nil && !isStale(err) && !errors.Is(err, pool.ErrBusy) && ctx.Err() == nil {
 			// A PgBouncer that does not answer has no clients to hold. It must not
 			// keep the others from the switch.
@@ -212,7 +217,6 @@ func (c *switcher) setRight(ctx context.Context) error {
 }
 
 // routeAll makes pools lead to a place, also those whose PgBouncer died.
-
 func (c *switcher) routeAll(ctx context.Context, pools []engine.Pool, to place) error {
 	return c.onEach(pools, func(p engine.Pool) error {
 		p.ServerPort = to.Server.Port

@@ -152,33 +152,11 @@ func (m *mover) turnOnMaintenance(ctx context.Context) error {
 		m.Detail("It was not asked for")
 		return nil
 	}
-	return m.InTx(ctx, func(tx pgx.Tx) error {
-		app, err := db.AppByID(ctx, tx, m.old.Database.AppID)
-		if err != nil {
-			return err
-		}
-		if err := db.SaveMaintenance(ctx, tx, m.Operation.ID, app.MaintenanceOn); err != nil {
-			return err
-		}
-		if app.MaintenanceOn {
-			m.Detail("It was on already")
-		}
-		return db.SetMaintenance(ctx, tx, app.ID, true)
-	})
+	return turnOnMaintenance(ctx, m.Attempt, m.old.Database.AppID)
 }
 
-// turnOffMaintenance puts maintenance mode back to what it was.
 func (m *mover) turnOffMaintenance(ctx context.Context) error {
-	return m.InTx(ctx, func(tx pgx.Tx) error {
-		facts, err := db.ChangeoverOf(ctx, tx, m.Operation.ID)
-		if err != nil || facts.MaintenanceWasOn == nil {
-			return err
-		}
-		if *facts.MaintenanceWasOn {
-			m.Detail("It stays on, as it was before")
-		}
-		return db.SetMaintenance(ctx, tx, m.old.Database.AppID, *facts.MaintenanceWasOn)
-	})
+	return turnOffMaintenance(ctx, m.Attempt, m.old.Database.AppID)
 }
 
 // discard drops what was made of the new database. The role stays where the old

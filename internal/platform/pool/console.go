@@ -111,6 +111,9 @@ func (c *Console) Set(ctx context.Context, name, value string) error {
 	return c.exec(ctx, fmt.Sprintf("SET %s = '%s'", name, value))
 }
 
+// Answers is nil while PgBouncer answers, whatever it leads to.
+func (c *Console) Answers(ctx context.Context) error { return c.exec(ctx, "SHOW VERSION") }
+
 // Paused is whether clients are made to wait.
 func (c *Console) Paused(ctx context.Context) (bool, error) {
 	row, err := c.databaseRow(ctx)

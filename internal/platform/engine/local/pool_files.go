@@ -1,6 +1,10 @@
 package local
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,52 +88,84 @@ const serverSocket = ".s.PGSQL."
 // writeRoute makes a pool lead to a server, in one rename. It is what an outage
 // waits for, so nothing is synced: whoever starts the pool after a crash of the
 // machine writes it first.
-func (e *Engine) writeRoute(p engine.Pool) (changed bool, err error) {
+func (e *Engine) writeRoute(p engine.Pool) error {
 	if e.routeOf(p.ID) == p.ServerPort {
-		return false, nil
+		return nil
 	}
 	dir := e.poolRoute(p.ID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, err
+		return err
 	}
 	if err := e.owner.take(dir); err != nil {
-		return false, err
+		return err
 	}
 	link := filepath.Join(dir, pool.RouteSocket)
 	if err := removeFile(link + ".new"); err != nil {
-		return false, err
+		return err
 	}
 	if err := os.Symlink(filepath.Join("..", serverSocket+strconv.Itoa(p.ServerPort)), link+".new"); err != nil {
-		return false, err
+		return err
 	}
-	return true, os.Rename(link+".new", link)
+	return os.Rename(link+".new", link)
 }
 
-// writePool writes a pool's files. resized is true where only what follows from
-// the plan is different, which a running PgBouncer can be told; changed where it
-// has to read its files again.
-func (e *Engine) writePool(c cluster, p engine.Pool) (changed, resized bool, err error) {
+// applied is what the running PgBouncer of a pool goes by. The files may say
+// something newer: whoever wrote them may have died before it could be told.
+type applied struct {
+	Files string `json:"files"` // sums of what it reads at its start or by RELOAD
+	Sizes string `json:"sizes"`
+	Route int    `json:"route"` // the server's port
+}
+
+// appliedFile holds it, and is not there while a PgBouncer is started.
+const appliedFile = "applied.json"
+
+// readApplied is the zero value where nothing is known: then it is told all.
+func readApplied(c cluster) (a applied) {
+	text, err := os.ReadFile(filepath.Join(c.dir, appliedFile))
+	if err != nil || json.Unmarshal(text, &a) != nil {
+		return applied{}
+	}
+	return a
+}
+
+// noteApplied is not synced: no PgBouncer outlives the machine.
+func (e *Engine) noteApplied(c cluster, a applied) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(c.dir, appliedFile)
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// writePool writes a pool's files and returns what a PgBouncer that has read them
+// goes by.
+func (e *Engine) writePool(c cluster, p engine.Pool) (applied, error) {
 	settings := e.poolSettings(p)
-	for _, file := range []struct {
-		name, text string
-		different  *bool
-	}{
-		{pool.AccessFile, settings.Access(), &changed}, {pool.UsersFile, settings.Users(p.Verifier), &changed},
-		{pool.SettingsFile, settings.Text(), &changed}, {pool.SizesFile, settings.SizesText(), &resized},
-	} {
-		path := filepath.Join(c.dir, file.name)
-		if old, err := os.ReadFile(path); err == nil && string(old) == file.text {
-			continue
-		}
-		*file.different = true
-		if err := e.writeFile(path, []byte(file.text), 0o600); err != nil {
-			return changed, resized, err
-		}
-	}
-	before, _ := os.ReadFile(c.path(pool.CertificateFile)) // none is another one, too
 	if err := e.writeCertificate(c); err != nil {
-		return changed, resized, err
+		return applied{}, err
 	}
-	after, err := os.ReadFile(c.path(pool.CertificateFile))
-	return changed || string(before) != string(after), resized, err
+	certificate, err := os.ReadFile(c.path(pool.CertificateFile))
+	if err != nil {
+		return applied{}, err
+	}
+	read := sha256.New()
+	read.Write(certificate)
+	for _, file := range []struct{ name, text string }{
+		{pool.AccessFile, settings.Access()}, {pool.UsersFile, settings.Users(p.Verifier)}, {pool.SettingsFile, settings.Text()},
+	} {
+		if err := e.writeIfDifferent(filepath.Join(c.dir, file.name), file.text); err != nil {
+			return applied{}, err
+		}
+		fmt.Fprintf(read, "%q", file.text)
+	}
+	sizes := settings.SizesText()
+	if err := e.writeIfDifferent(filepath.Join(c.dir, pool.SizesFile), sizes); err != nil {
+		return applied{}, err
+	}
+	return applied{Files: hex.EncodeToString(read.Sum(nil)), Sizes: sizes, Route: p.ServerPort}, nil
 }

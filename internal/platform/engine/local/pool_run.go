@@ -43,32 +43,35 @@ func (e *Engine) StartPool(ctx context.Context, epoch int64, p engine.Pool) erro
 	}
 	// The process writes nothing there, but must be able to stand in it.
 	return e.act(ctx, epoch, c, func() error {
-		changed, resized, err := e.writePool(c, p)
+		want, err := e.writePool(c, p)
 		if err != nil {
 			return err
 		}
-		moved, err := e.writeRoute(p)
-		if err != nil {
+		if err := e.writeRoute(p); err != nil {
 			return err
 		}
 		spawned, err := e.revivePool(ctx, c, p)
-		if err != nil || spawned {
+		if err != nil {
 			return err
 		}
-		return e.withConsole(ctx, p, func(console *pool.Console) error {
-			if changed {
+		if spawned {
+			return e.noteApplied(c, want)
+		}
+		known := readApplied(c)
+		err = e.withConsole(ctx, p, func(console *pool.Console) error {
+			if known.Files != want.Files {
 				if err := console.Reload(ctx); err != nil {
 					return err
 				}
 			}
-			if resized {
+			if known.Sizes != want.Sizes {
 				for _, size := range e.poolSettings(p).Sizes() {
 					if err := console.Set(ctx, size[0], size[1]); err != nil {
 						return err
 					}
 				}
 			}
-			if moved {
+			if known.Route != want.Route {
 				if err := console.Reconnect(ctx); err != nil {
 					return err
 				}
@@ -78,6 +81,10 @@ func (e *Engine) StartPool(ctx context.Context, epoch int64, p engine.Pool) erro
 			}
 			return console.Resume(ctx)
 		})
+		if err != nil || known == want {
+			return err
+		}
+		return e.noteApplied(c, want)
 	})
 }
 
@@ -94,7 +101,7 @@ func (e *Engine) revivePool(ctx context.Context, c cluster, p engine.Pool) (spaw
 			return true, e.spawnPool(ctx, c, p)
 		}
 		asked, cancel := context.WithTimeout(ctx, time.Until(deadline))
-		err = e.withConsole(asked, p, func(console *pool.Console) error { _, err := console.Paused(asked); return err })
+		err = e.withConsole(asked, p, func(console *pool.Console) error { return console.Answers(asked) })
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			return false, err
@@ -196,6 +203,9 @@ func (e *Engine) spawnPool(ctx context.Context, c cluster, p engine.Pool) error 
 	if err := trimLog(c.logPath()); err != nil {
 		return err
 	}
+	if err := removeFile(filepath.Join(c.dir, appliedFile)); err != nil {
+		return err
+	}
 	log, err := os.OpenFile(c.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -219,7 +229,7 @@ func (e *Engine) spawnPool(ctx context.Context, c cluster, p engine.Pool) error 
 	}()
 	deadline := time.Now().Add(poolStartTimeout)
 	for {
-		err := e.withConsole(ctx, p, func(console *pool.Console) error { _, err := console.Paused(ctx); return err })
+		err := e.withConsole(ctx, p, func(console *pool.Console) error { return console.Answers(ctx) })
 		if err == nil {
 			return nil
 		}

@@ -19,18 +19,24 @@ func (e *Engine) PausePool(ctx context.Context, epoch int64, p engine.Pool, limi
 // RoutePool makes a pool lead to p's server and lets its waiting clients go on.
 func (e *Engine) RoutePool(ctx context.Context, epoch int64, p engine.Pool) error {
 	return e.act(ctx, epoch, e.poolCluster(p.ID), func() error {
-		changed, err := e.writeRoute(p)
-		if err != nil {
+		if err := e.writeRoute(p); err != nil {
 			return err
 		}
-		return e.withConsole(ctx, p, func(console *pool.Console) error {
-			if changed {
+		c := e.poolCluster(p.ID)
+		known := readApplied(c)
+		err := e.withConsole(ctx, p, func(console *pool.Console) error {
+			if known.Route != p.ServerPort {
 				if err := console.Reconnect(ctx); err != nil {
 					return err
 				}
 			}
 			return console.Resume(ctx)
 		})
+		if err != nil || known.Route == p.ServerPort {
+			return err
+		}
+		known.Route = p.ServerPort
+		return e.noteApplied(c, known)
 	})
 }
 

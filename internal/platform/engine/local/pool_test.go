@@ -3,6 +3,7 @@ package local_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -186,6 +187,28 @@ func TestPool(t *testing.T) {
 		}
 		if err := conn.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&recovering); err != nil || recovering {
 			t.Errorf("in recovery: %v, %v; want the leader", recovering, err)
+		}
+	})
+
+	t.Run("a program that died before it could tell PgBouncer of another server", func(t *testing.T) {
+		other := p.Follower(t, leader)
+		mid := mustThrough(t, p, pl, leader)
+		exec(t, mid, "select 1") // there is a connection to the leader
+		link := filepath.Join(p.Home, "sock", fmt.Sprintf("p%d", pl.ID), pool.RouteSocket)
+		if err := errors.Join(os.Remove(link), os.Symlink(fmt.Sprintf("../.s.PGSQL.%d", other.Port), link)); err != nil {
+			t.Fatal(err)
+		}
+		moved := pl
+		moved.ServerPort = other.Port
+		if err := p.StartPool(ctx, platformtest.Epoch+5, moved); err != nil {
+			t.Fatal(err)
+		}
+		var recovering bool
+		if err := mid.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&recovering); err != nil || !recovering {
+			t.Errorf("in recovery: %v, %v; want the follower", recovering, err)
+		}
+		if err := p.StartPool(ctx, platformtest.Epoch+5, pl); err != nil {
+			t.Fatal(err)
 		}
 	})
 
