@@ -71,6 +71,12 @@ func (c *Console) Pause(ctx context.Context, limit time.Duration) error {
 	}
 	spare := &Console{conn: second, dir: c.dir, port: c.port, database: c.database}
 	defer spare.Close()
+	// A pause also ends connections to the server that are being opened, and
+	// PgBouncer takes each for a server that refuses, after which it would open
+	// none for a whole RetryAfter.
+	if err := c.Set(ctx, retrySetting, retryAtOnce); err != nil {
+		return err
+	}
 	asked, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err = c.exec(asked, "PAUSE "+c.database)
@@ -90,13 +96,18 @@ func (c *Console) Pause(ctx context.Context, limit time.Duration) error {
 	return err
 }
 
-// Resume lets waiting clients go on; a pool that is not paused is left alone.
+// Resume lets waiting clients go on; a pool that is not paused goes on as it does.
 func (c *Console) Resume(ctx context.Context) error {
-	err := c.exec(ctx, "RESUME "+c.database)
-	if isAlready(err, "not paused") {
-		return nil
+	if err := c.exec(ctx, "RESUME "+c.database); err != nil && !isAlready(err, "not paused") {
+		return err
 	}
-	return err
+	return c.Patient(ctx) // by now the first connection is being opened
+}
+
+// Patient has a server that refuses a connection asked again only after RetryAfter,
+// as it is but around a pause.
+func (c *Console) Patient(ctx context.Context) error {
+	return c.Set(ctx, retrySetting, strconv.Itoa(RetryAfter))
 }
 
 // Reload makes PgBouncer read its files again; they count when it returns.

@@ -42,6 +42,14 @@ const (
 	RouteSocket = ".s.PGSQL.1"
 )
 
+// RetryAfter is how many seconds after a server refused a connection another is
+// tried; around a pause it is retryAtOnce.
+const (
+	RetryAfter   = 1
+	retryAtOnce  = "0.001"
+	retrySetting = "server_login_retry"
+)
+
 // preparedAtOnce is how many prepared statements of a client are kept track of.
 const preparedAtOnce = 200
 
@@ -73,7 +81,7 @@ func (s Settings) Text() string {
 	line("client_tls_sslmode", "allow") // who may come without is the access file's to say
 	line("client_tls_cert_file", s.Dir+"/"+CertificateFile)
 	line("client_tls_key_file", s.Dir+"/"+KeyFile)
-	line("server_login_retry", 1)
+	line(retrySetting, RetryAfter)
 	line("server_connect_timeout", 3)
 	line("query_wait_timeout", 120)
 	line("ignore_startup_parameters", "extra_float_digits")

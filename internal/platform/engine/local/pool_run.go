@@ -76,10 +76,14 @@ func (e *Engine) StartPool(ctx context.Context, epoch int64, p engine.Pool) erro
 					return err
 				}
 			}
-			if paused, err := console.Paused(ctx); err != nil || !paused {
+			paused, err := console.Paused(ctx)
+			if err != nil {
 				return err
 			}
-			return console.Resume(ctx)
+			if paused {
+				return console.Resume(ctx)
+			}
+			return console.Patient(ctx) // whoever let its clients go on may have died before this
 		})
 		if err != nil || known == want {
 			return err
