@@ -24,6 +24,11 @@ endif
 TEST_PACKAGES ?= 2
 TEST_FLAGS ?=
 PACKAGES ?= ./...
+GO_TEST = go test -json -race -shuffle=on -timeout 20m
+
+# TestMeasured... hold a bound of time, which means nothing beside others: they run last, one after the other.
+# With a -run of your own in TEST_FLAGS there is one pass.
+MEASURED = $(if $(filter ./...,$(PACKAGES)),$(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' '^func TestMeasured' cmd internal)))),$(PACKAGES))
 
 # The commands among bench/; the other folders are what they share.
 BENCHMARKS = $(sort $(shell grep -l '^package main' bench/*/*.go 2>/dev/null | cut -d/ -f2))
@@ -36,7 +41,12 @@ run: setup-run build ## set up what is missing, start everything, print one sign
 .PHONY: test
 test: setup-test ## set up what is missing, run every test, browser tests too
 	@go build -o bin/testreport ./scripts/testreport
-	@go test -json -race -shuffle=on -timeout 20m -p $(TEST_PACKAGES) $(TEST_FLAGS) $(PACKAGES) | bin/testreport
+ifneq ($(findstring -run,$(TEST_FLAGS)),)
+	@$(GO_TEST) -p 1 $(TEST_FLAGS) $(PACKAGES) | bin/testreport
+else
+	@{ $(GO_TEST) -p $(TEST_PACKAGES) -skip '^TestMeasured' $(TEST_FLAGS) $(PACKAGES) || failed=1; \
+	$(GO_TEST) -p 1 -run '^TestMeasured' $(TEST_FLAGS) $(MEASURED) || failed=1; [ -z "$${failed:-}" ]; } | bin/testreport
+endif
 
 .PHONY: check
 check: lint generated vulnerabilities test ## lint, generated code, known vulnerabilities, test

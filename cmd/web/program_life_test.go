@@ -59,9 +59,9 @@ func (p *running) workerPID() int {
 	return n
 }
 
-// TestProgramsLife is the program as processes: killed, frozen, started twice,
+// TestMeasuredProgramsLife is the program as processes: killed, frozen, started twice,
 // its control database killed, stopped and started again.
-func TestProgramsLife(t *testing.T) {
+func TestMeasuredProgramsLife(t *testing.T) {
 	if testing.Short() {
 		t.Skip("Starting the real program takes seconds; it is left out with -short.")
 	}

@@ -38,7 +38,7 @@ func (d *deaf) UsePool(ctx context.Context, p engine.Pool) (pool.Use, error) {
 
 // What goes on in a pool is read and kept; when it does not answer, since when,
 // and no sample is made up.
-func TestMonitorReadsPools(t *testing.T) {
+func TestMeasuredMonitorReadsPools(t *testing.T) {
 	h := newHouse(t)
 	p := h.pooled(h.leader("standard-0"), 4)
 	id := *p.attachment.PoolID

@@ -92,7 +92,7 @@ func isZero(l platform.Lag) bool {
 	return l.Known && l.Commits == 0 && l.Bytes == 0 && l.Seconds == 0
 }
 
-func TestMonitorReadsServers(t *testing.T) {
+func TestMeasuredMonitorReadsServers(t *testing.T) {
 	p := newWatchedPair(t)
 	p.monitor(t, nil)
 	app, follower := p.leader.Connect(t), p.follower.ConnectAdmin(t)
@@ -116,7 +116,7 @@ func TestMonitorReadsServers(t *testing.T) {
 			}
 		}
 		t.Logf("the oldest lag seen was %v old", oldest)
-		if oldest > 2*time.Second { // 1 s on a machine that is not shared with other tests
+		if oldest > time.Second {
 			t.Errorf("a lag was %v old", oldest)
 		}
 		samples, err := db.LagSamples(t.Context(), p.pool, p.by.ID, time.Now().Add(-time.Minute), time.Now(), 300)

@@ -99,8 +99,7 @@ func TestPoolIsKilledInTheMiddleOfASwitch(t *testing.T) {
 
 // A pool that dies on an ordinary day is back within 5 s, and one that was left
 // paused goes on.
-func TestPoolsAreKept(t *testing.T) {
-	t.Parallel()
+func TestMeasuredPoolsAreKept(t *testing.T) {
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	p := h.pooled(leader, 2)
@@ -202,8 +201,7 @@ func TestPoolMovesToAnUnrelatedDatabase(t *testing.T) {
 }
 
 // A PgBouncer that is frozen does not keep the clients of the others waiting.
-func TestFrozenPoolHoldsUpNoOther(t *testing.T) {
-	t.Parallel()
+func TestMeasuredFrozenPoolHoldsUpNoOther(t *testing.T) {
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	p := h.pooled(leader, 2)

@@ -204,8 +204,7 @@ func TestPreparedStatementsThroughAPool(t *testing.T) {
 
 // A transaction that stays open through the pool makes the switch wait, and
 // nobody else.
-func TestLongPooledTransactionMakesTheSwitchWait(t *testing.T) {
-	t.Parallel()
+func TestMeasuredLongPooledTransactionMakesTheSwitchWait(t *testing.T) {
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")
@@ -243,8 +242,7 @@ func TestLongPooledTransactionMakesTheSwitchWait(t *testing.T) {
 
 // One that begins in the last moment makes the switch try again in vain until its
 // deadline, and everything is put back; nobody else waits for long meanwhile.
-func TestPooledTransactionThatNeverEndsPutsTheSwitchBack(t *testing.T) {
-	t.Parallel()
+func TestMeasuredPooledTransactionThatNeverEndsPutsTheSwitchBack(t *testing.T) {
 	h := newHouse(t, withDeadline(4*time.Second))
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")

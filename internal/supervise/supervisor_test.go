@@ -102,7 +102,7 @@ func nextWorker(t *testing.T, lines <-chan string, within time.Duration) int {
 	}
 }
 
-func TestSupervisorRestartsAKilledWorker(t *testing.T) {
+func TestMeasuredSupervisorRestartsAKilledWorker(t *testing.T) {
 	_, lines := superviseTest(t, "serves")
 	first := nextWorker(t, lines, 5*time.Second)
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
@@ -113,7 +113,7 @@ func TestSupervisorRestartsAKilledWorker(t *testing.T) {
 	}
 }
 
-func TestSupervisorRestartsAFrozenWorker(t *testing.T) {
+func TestMeasuredSupervisorRestartsAFrozenWorker(t *testing.T) {
 	_, lines := superviseTest(t, "serves")
 	first := nextWorker(t, lines, 5*time.Second)
 	if err := syscall.Kill(first, syscall.SIGSTOP); err != nil {

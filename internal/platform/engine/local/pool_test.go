@@ -55,7 +55,7 @@ func mustThrough(t *testing.T, p *platformtest.Platform, pl engine.Pool, s *plat
 	return conn
 }
 
-func TestPool(t *testing.T) {
+func TestMeasuredPool(t *testing.T) {
 	p := platformtest.New(t)
 	leader := p.Leader(t, "standard-0")
 	pl := poolOf(t, p, leader)

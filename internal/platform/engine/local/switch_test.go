@@ -36,7 +36,7 @@ func signal(t *testing.T, pid int, sig syscall.Signal) {
 // A follower whose processes are all frozen, with more WAL on its way than the
 // socket holds, must not delay the stop: PostgreSQL itself would wait for
 // wal_sender_timeout.
-func TestStopForSwitchWithFrozenFollower(t *testing.T) {
+func TestMeasuredStopForSwitchWithFrozenFollower(t *testing.T) {
 	p := platformtest.New(t)
 	leader := p.Leader(t, "standard-0")
 	candidate := p.Follower(t, leader)
