@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"changeover/internal/db"
@@ -12,34 +11,44 @@ import (
 )
 
 // changing runs fn on a maintenance that is still to come, and lets its
-// operation look at it anew. The operation's row comes first, as in every
-// transaction of a runner, so that neither waits for the other.
+// operation look at it anew.
 func (j *Jobs) changing(ctx context.Context, maintenanceID int64, fn func(pgx.Tx, platform.Maintenance) error) error {
 	return db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
-		m, err := db.MaintenanceByID(ctx, tx, maintenanceID)
+		m, err := lockToChange(ctx, tx, maintenanceID)
 		if err != nil {
 			return err
-		}
-		op, err := db.LockOperation(ctx, tx, m.OperationID)
-		if err != nil {
-			return err
-		}
-		if m, err = db.LockMaintenance(ctx, tx, maintenanceID); err != nil {
-			return err
-		}
-		switch {
-		case !m.State.Open():
-			return platform.Conflict("This maintenance is %s; nothing of it can be changed any more.", m.State)
-		case op.NoReturnAt != nil:
-			return platform.Conflict("The switch is being made right now, and only goes forward. Look at its operation.")
-		case op.CancelRequestedBy != "":
-			return platform.Conflict("%s has cancelled this maintenance, and it is being put back. Look at its operation; when that has ended, start another.", op.CancelRequestedBy)
 		}
 		if err := fn(tx, m); err != nil {
 			return err
 		}
 		return j.wake(ctx, tx, m.OperationID)
 	})
+}
+
+// lockToChange holds a maintenance until the transaction ends; one of which
+// nothing can be changed any more is a Conflict. The operation's row comes
+// first, as in every transaction of a runner, so that neither waits for the other.
+func lockToChange(ctx context.Context, tx pgx.Tx, maintenanceID int64) (platform.Maintenance, error) {
+	m, err := db.MaintenanceByID(ctx, tx, maintenanceID)
+	if err != nil {
+		return m, err
+	}
+	op, err := db.LockOperation(ctx, tx, m.OperationID)
+	if err != nil {
+		return m, err
+	}
+	if m, err = db.LockMaintenance(ctx, tx, maintenanceID); err != nil {
+		return m, err
+	}
+	switch {
+	case !m.State.Open():
+		return m, platform.Conflict("This maintenance is %s; nothing of it can be changed any more.", m.State)
+	case op.NoReturnAt != nil:
+		return m, platform.Conflict("The switch is being made right now, and only goes forward. Look at its operation.")
+	case op.CancelRequestedBy != "":
+		return m, platform.Conflict("%s has cancelled this maintenance, and it is being put back. Look at its operation; when that has ended, start another.", op.CancelRequestedBy)
+	}
+	return m, nil
 }
 
 // RunMaintenanceNow lets the switch begin as soon as the replacement is ready.
@@ -172,110 +181,4 @@ func (j *Jobs) HoldingUp(ctx context.Context, maintenanceID int64) ([]platform.B
 		return nil, err
 	}
 	return j.longTransactions(ctx, p)
-}
-
-// SetWindow chooses a database's weekly window. A maintenance that waits for the
-// old one is moved to the new one's next opening.
-func (j *Jobs) SetWindow(ctx context.Context, actor string, databaseID int64, w platform.Window) error {
-	d, err := db.DatabaseByID(ctx, j.Pool, databaseID)
-	if err != nil {
-		return err
-	}
-	plan, err := j.Catalogue.Plan(d.Plan)
-	if err != nil {
-		return err
-	}
-	if !plan.Tier.HasWindow {
-		return platform.Conflict("%s is on %s: Essential databases have no maintenance window, since they are upgraded at once.", d.Name, d.Plan)
-	}
-	if err := db.SetWindow(ctx, j.Pool, databaseID, w); err != nil {
-		return err
-	}
-	m, open, err := db.OpenMaintenanceOf(ctx, j.Pool, databaseID)
-	if err != nil || !open || m.ChosenTime || m.AtOnce || m.Kind == platform.MaintenanceSwitchBack {
-		return err
-	}
-	err = j.findNewTime(ctx, m.ID, actor, fmt.Sprintf("%s moved the window to %s.", actor, w), func(m platform.Maintenance) bool { return !m.ChosenTime })
-	if platform.KindOf(err) == platform.KindConflict { // it has begun or ended meanwhile
-		return nil
-	}
-	return err
-}
-
-// AddBlackout adds a blackout, and moves the maintenances that it covers to their
-// next free opening.
-func (j *Jobs) AddBlackout(ctx context.Context, actor string, b platform.Blackout) (platform.Blackout, error) {
-	if err := b.Check(j.Now()); err != nil {
-		return b, err
-	}
-	b.CreatedBy = actor
-	b, err := db.CreateBlackout(ctx, j.Pool, b)
-	if err != nil {
-		return b, err
-	}
-	var appID int64
-	if b.AppID != nil {
-		appID = *b.AppID
-	}
-	coming, err := db.ComingMaintenances(ctx, j.Pool, db.MaintenanceFilter{AppID: appID, Limit: 10000})
-	if err != nil {
-		return b, err
-	}
-	// One transaction each: together they could wait for each other's apps.
-	for _, m := range coming {
-		if m.ScheduledAt == nil || !b.Covers(*m.ScheduledAt) {
-			continue
-		}
-		err := j.findNewTime(ctx, m.ID, actor, fmt.Sprintf("%s added a blackout (%s).", actor, b.Says()), func(m platform.Maintenance) bool {
-			return m.ScheduledAt != nil && b.Covers(*m.ScheduledAt)
-		})
-		if err != nil && platform.KindOf(err) != platform.KindConflict { // it has begun or ended meanwhile
-			return b, err
-		}
-	}
-	return b, nil
-}
-
-// findNewTime moves a maintenance that has not begun to its next free opening.
-func (j *Jobs) findNewTime(ctx context.Context, maintenanceID int64, actor, why string, still func(platform.Maintenance) bool) error {
-	return j.changing(ctx, maintenanceID, func(tx pgx.Tx, m platform.Maintenance) error {
-		if m.State == platform.MaintenanceRunning || m.AtOnce || !still(m) {
-			return nil
-		}
-		at, remark, err := j.nextSlot(ctx, tx, m, j.Now())
-		if err != nil || at != nil && m.ScheduledAt != nil && at.Equal(*m.ScheduledAt) {
-			return err
-		}
-		if err := db.ScheduleMaintenance(ctx, tx, m.ID, at, false, actor, why); err != nil {
-			return err
-		}
-		if m.State != platform.MaintenancePreparing {
-			if err := db.SetMaintenanceReady(ctx, tx, m.ID, j.Now(), at); err != nil {
-				return err
-			}
-		}
-		return j.noticeMoved(ctx, tx, m, at, "info", why, remark)
-	})
-}
-
-// RemoveBlackout removes one. What it has moved stays where it is; what had no
-// time because of it gets one.
-func (j *Jobs) RemoveBlackout(ctx context.Context, actor string, id int64) error {
-	if err := db.DeleteBlackout(ctx, j.Pool, id); err != nil {
-		return err
-	}
-	coming, err := db.ComingMaintenances(ctx, j.Pool, db.MaintenanceFilter{Limit: 10000})
-	if err != nil {
-		return err
-	}
-	for _, m := range coming {
-		if m.ScheduledAt != nil || m.AtOnce {
-			continue
-		}
-		err := j.findNewTime(ctx, m.ID, actor, actor+" removed a blackout.", func(m platform.Maintenance) bool { return m.ScheduledAt == nil })
-		if err != nil && platform.KindOf(err) != platform.KindConflict {
-			return err
-		}
-	}
-	return nil
 }
