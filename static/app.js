@@ -39,6 +39,7 @@
       case "opening": return `${weekday.format(date)} ${shortDay.format(date)} ${minute.format(date)}${town ? "" : " UTC"}`;
       case "local-hour": return town ? minute.format(date) : "";
       case "local-span": return town ? `${weekdayLong.format(date)} ${minute.format(date)}–${minute.format(new Date(+date + WINDOW))} in ${town}${clocks(date)}` : "";
+      case "aside": return town ? `(${timeText(date, "beside")})` : "";
       case "beside": return town ? `${date.getDay() === date.getUTCDay() ? "" : weekday.format(date) + " "}${minute.format(date)} in ${town}${clocks(date)}` : "";
     }
     return `${longDay.format(date)} ${minute.format(date)}`;
@@ -63,6 +64,15 @@
       `${weekday.format(date)} ${shortDay.format(date)} ${minute.format(date)} in ${town}${clocks(date)}`;
   }
 
+  // windowText is what stands below the day and hour of a weekly window: its next opening.
+  function windowText(form) {
+    const local = form.querySelector("[data-window-local]"), [h, m] = form.elements.time.value.split(":").map(Number);
+    const now = new Date(serverNow()), days = (Number(form.elements.weekday.value) - now.getUTCDay() + 7) % 7;
+    const opens = (later) => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + days + later, h, m));
+    const next = opens(0) < now ? opens(7) : opens(0);
+    local.textContent = town ? `Opens next on ${timeText(next, "local-span")}` : "";
+  }
+
   function zoneText() {
     const minutes = -new Date().getTimezoneOffset();
     if (minutes === 0) return "Times in UTC";
@@ -82,6 +92,7 @@
     for (const el of node.querySelectorAll("[data-zone]")) el.textContent = zoneText();
     for (const el of node.querySelectorAll("[data-town]")) el.textContent = town;
     for (const el of node.querySelectorAll("[data-moment]")) momentText(el);
+    for (const el of node.querySelectorAll("[data-window]")) windowText(el);
     for (const el of node.querySelectorAll("button[form=act]")) el.type = "submit";
   }
   localise(document);
@@ -150,6 +161,8 @@
     });
     // A form that came with a fragment has no token of its own.
     for (const el of document.querySelectorAll("input[name=csrf_token][value='']")) el.value = act().elements.csrf_token.value;
+    // What was typed stays, so what is said of it stays, too.
+    for (const el of document.querySelectorAll("[data-moment]")) momentText(el);
     document.dispatchEvent(new Event("changeover:morphed"));
     drawPlot();
   }
@@ -272,6 +285,7 @@
     if (event.target.type === "radio") {
       for (const el of document.querySelectorAll(`input[type=radio][name="${CSS.escape(event.target.name)}"]`)) if (el.form === event.target.form) el.dataset.typed = "1";
     }
+    if (event.target.form?.dataset.window !== undefined) windowText(event.target.form);
     const moment = event.target.closest("[data-moment]");
     if (!moment) return;
     momentText(moment);

@@ -63,7 +63,7 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 	usually := median(outages)
 	view.Timeline = planned(kind, infos, usual, usually)
 	if kind == platform.Upgrade {
-		view.Timeline.Headings = upgradeHeadings(infos, row.Database.AppName, view.Upgrade)
+		view.Timeline.Headings, view.Timeline.HeadingTimes = upgradeHeadings(infos, row.Database.AppName, view.Upgrade)
 	}
 	expected := page.MethodCell{Value: "not measured yet", Note: "everything is put back after " + wordsOf(view.Timeline.Band.Deadline)}
 	if len(outages) == 0 {

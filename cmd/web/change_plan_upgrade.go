@@ -84,15 +84,16 @@ func (a *app) upgradeMethod(view *page.ChangePlanView, row db.DatabaseListRow, e
 
 // upgradeHeadings cut the plan of an upgrade into what is done now and what is
 // done in the window.
-func upgradeHeadings(infos []workflow.Info, app string, u page.UpgradeView) map[int]string {
-	headings := map[int]string{1: "Now, while " + app + " goes on"}
+func upgradeHeadings(infos []workflow.Info, app string, u page.UpgradeView) (headings map[int]string, times map[int]time.Time) {
+	headings, times = map[int]string{1: "Now, while " + app + " goes on"}, map[int]time.Time{}
 	for i, info := range infos {
 		if info.Again {
 			headings[i+1] = "When its time comes"
 			if u.Next != nil {
 				headings[i+1] = "In the window, " + u.Next.UTC().Format("Mon 2 Jan 15:04 UTC")
+				times[i+1] = *u.Next
 			}
 		}
 	}
-	return headings
+	return headings, times
 }

@@ -75,7 +75,7 @@ func (a *app) databaseNotes(ctx context.Context, access platform.Access, row db.
 }
 
 // dangerItems are the acts of the danger zone, with why one is not offered.
-func dangerItems(row db.DatabaseListRow, attachments []platform.Attachment) []page.DangerItem {
+func dangerItems(row db.DatabaseListRow, plan platform.Plan, attachments []platform.Attachment) []page.DangerItem {
 	d := row.Database
 	path := databasePath(d.Name)
 	if d.State == platform.DatabaseDestroyed || d.State == platform.DatabaseDestroying {
@@ -105,7 +105,11 @@ func dangerItems(row db.DatabaseListRow, attachments []platform.Attachment) []pa
 				items = append(items, page.DangerItem{Title: "Make a separate fork", Text: "Makes it a writable database of its own, attached to no app.", Button: "Separate…", URL: path + "/separate", Refusal: busy, TestID: "separate"})
 			}
 		} else {
-			items = append(items, page.DangerItem{Title: "Fence", Text: "Makes it refuse every write, for certain. Readers and its followers go on.", Button: "Fence…", URL: path + "/fence", Refusal: busy, TestID: "fence"})
+			item := page.DangerItem{Title: "Fence", Text: "Makes it refuse every write, for certain. Readers and its followers go on.", Button: "Fence…", URL: path + "/fence", Refusal: busy, TestID: "fence"}
+			if plan.Tier.IsShared {
+				item.Refusal = "Fencing needs a server of its own: copy the data to a Standard or higher plan for that."
+			}
+			items = append(items, item)
 		}
 	}
 	items = append(items, page.DangerItem{

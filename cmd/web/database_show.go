@@ -152,7 +152,7 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	if err := a.databaseNotes(ctx, access, row, attachments, &view); err != nil {
 		return view, err
 	}
-	view.Danger = dangerFor(view.May, d.AppName, dangerItems(row, attachments))
+	view.Danger = dangerFor(view.May, d.AppName, dangerItems(row, plan, attachments))
 	return view, nil
 }
 
@@ -212,8 +212,10 @@ func (a *app) databaseFacts(ctx context.Context, access platform.Access, row db.
 // forkFollow is the fact "Fork/Follow" in the words of the documents.
 func forkFollow(d platform.Database, plan platform.Plan) string {
 	switch {
-	case !plan.Tier.CanFollow || d.IsFollower() || d.State == platform.DatabaseDestroyed:
+	case d.IsFollower() || d.State == platform.DatabaseDestroyed:
 		return "–"
+	case !plan.Tier.CanFollow:
+		return "Needs a Standard or higher plan"
 	case d.State == platform.DatabaseFenced:
 		return "Unavailable while it is fenced"
 	case d.State != platform.DatabaseAvailable:

@@ -58,5 +58,20 @@ func TestMaintenanceTimesInTheReadersZone(t *testing.T) {
 	// The window's page: the opening beside UTC, in the reader's own weekday.
 	b.open(databasePath(d.leader.Name) + "/window")
 	b.await(waitForPage, "the window stands beside UTC", `/in Berlin/.test(document.querySelector("main").textContent)`)
+	ask(b, "choose a day and an hour", chromedp.Evaluate[bool](`(() => {
+		const form = document.querySelector("[data-testid=window-form]");
+		for (const [name, value] of [["weekday", "6"], ["time", "23:30"]]) {
+			form.elements[name].value = value;
+			form.elements[name].dispatchEvent(new Event("input", { bubbles: true }));
+		}
+		return true;
+	})()`))
+	b.await(waitForPage, "what is chosen stands there in the reader's time", fmt.Sprintf(`/^Opens next on Sunday 0[01]:30–0[45]:30 in Berlin/.test(document.querySelector(%q).textContent)`, id("window-local")))
+
+	// Wherever else an opening, a blackout or a switch stands in UTC.
+	b.open(databasePath(d.leader.Name))
+	b.await(waitForPage, "the next opening", fmt.Sprintf(`/UTC \(.*in Berlin/.test(document.querySelector(%q).textContent)`, id("next-maintenance")))
+	b.open(databasePath(d.leader.Name) + "/change-plan?plan=standard-4")
+	b.await(waitForPage, "what is done in the window", `[...document.querySelectorAll(".part-head")].some((h) => /In the window, .*UTC\s+\(.*in Berlin/.test(h.textContent))`)
 	b.wantNoErrors()
 }

@@ -51,6 +51,9 @@ type Timeline struct {
 	// Heading cuts the list into parts in a plan of what will happen: keyed by
 	// the position of the first step of the part.
 	Headings map[int]string
+	// HeadingTimes are the moments that headings name in UTC: the reader's own
+	// time stands beside them.
+	HeadingTimes map[int]time.Time
 	// Plan is true before the start: nothing has run, durations read "about".
 	Plan bool
 	// Undoing is true while steps are being put back.
@@ -103,6 +106,7 @@ func (p Proof) Holds() bool { return p.OldEnd != "" && p.OldEnd == p.ForkPoint }
 // span is a run of steps that stand together: in the band, or under a heading.
 type span struct {
 	heading string
+	at      time.Time // that the heading names; zero for none
 	band    bool
 	steps   []TimelineStep
 }
@@ -113,7 +117,7 @@ func (t Timeline) spans() []span {
 	for _, s := range t.ran() {
 		heading := t.Headings[s.Position]
 		if len(out) == 0 || heading != "" || out[len(out)-1].band != s.Downtime {
-			out = append(out, span{heading: heading, band: s.Downtime})
+			out = append(out, span{heading: heading, at: t.HeadingTimes[s.Position], band: s.Downtime})
 		}
 		out[len(out)-1].steps = append(out[len(out)-1].steps, s)
 	}
