@@ -152,6 +152,7 @@
           if (name === "open" && el.tagName === "DETAILS") return false;
           if (name === "hidden" && el.id === "reconnecting") return false;
           if ((name === "value" || name === "checked") && el.matches("input, textarea, select") && el.dataset.typed) return false;
+          if (name === "selected" && el.closest("select")?.dataset.typed) return false;
           // Fragments are the same for everybody, so their forms carry no token.
           if (name === "value" && el.name === "csrf_token") return false;
           if (name === "style" || name === "data-typed") return false;

@@ -55,6 +55,13 @@ func TestMaintenanceTimesInTheReadersZone(t *testing.T) {
 	}
 	b.picture("maintenance-in-berlin")
 
+	// A live update leaves what was chosen and what is said of it.
+	other := time.Date(2026, 12, 30, 9, 0, 0, 0, time.UTC)
+	d.must(db.ScheduleMaintenance(t.Context(), d.pool, d.scheduled.ID, &other, true, "jun@example.com", ""))
+	b.await(waitForPage, "the page is updated", fmt.Sprintf(`document.querySelector(%q)?.textContent.trim() === "Wed 30 Dec 10:00"`, row+" "+string(id("when"))))
+	b.await(waitForPage, "what was chosen stays", fmt.Sprintf(`document.querySelector(%q).value === "23:00" && document.querySelector(%q)?.textContent.trim() === "Fri 1 Jan 00:00 in Berlin"`,
+		row+" [data-moment-time]", row+" [data-moment-local]"))
+
 	// The window's page: the opening beside UTC, in the reader's own weekday.
 	b.open(databasePath(d.leader.Name) + "/window")
 	b.await(waitForPage, "the window stands beside UTC", `/in Berlin/.test(document.querySelector("main").textContent)`)
