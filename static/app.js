@@ -66,9 +66,9 @@
 
   // windowText is what stands below the day and hour of a weekly window: its next opening.
   function windowText(form) {
-    const local = form.querySelector("[data-window-local]"), [h, m] = form.elements.time.value.split(":").map(Number);
+    const local = form.querySelector("[data-window-local]"), at = form.elements.time.value;
     const now = new Date(serverNow()), days = (Number(form.elements.weekday.value) - now.getUTCDay() + 7) % 7;
-    const opens = (later) => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + days + later, h, m));
+    const opens = (later) => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + days + later, at.slice(0, 2), at.slice(3)));
     const next = opens(0) < now ? opens(7) : opens(0);
     local.textContent = town ? `Opens next on ${timeText(next, "local-span")}` : "";
   }
