@@ -209,22 +209,10 @@ func (a *app) personOf(c echo.Context, who claims) (user db.User, linked bool, e
 		user, err = db.UserByEmail(ctx, tx, who.Email)
 		switch {
 		case isKind(err, platform.KindNotFound):
-			if user, err = db.CreateUser(ctx, tx, who.Email, false); err != nil {
-				return err
-			}
-			if name := strings.Join(strings.Fields(who.Name), " "); name != "" && len(name) <= mostName {
-				user.Name = name
-				err = db.SetUserName(ctx, tx, user.ID, name)
-			}
-		case err == nil && user.IsAdmin && (v.UserID != user.ID || time.Since(v.ProvedAt) > provedFor):
-			err = platform.Forbidden("%s is an administrator, who is not linked to %s by the address alone. Sign in with the password once, and link the two under Settings.", user.Email, a.identities.Host)
-		case v.UserID == 0 && err == nil:
-			// Nobody has shown yet that the account was set up by the person whose
-			// address it has: an invitation's link proves nothing about that.
+			user, err = newcomer(ctx, tx, who)
+		case err == nil:
 			linked = true
-			err = db.EndWaysIn(ctx, tx, user.ID)
-		default:
-			linked = true
+			err = a.linksByAddress(ctx, tx, user, v)
 		}
 		if err != nil {
 			return err
@@ -232,4 +220,37 @@ func (a *app) personOf(c echo.Context, who claims) (user db.User, linked bool, e
 		return db.LinkIdentity(ctx, tx, user.ID, a.identities.Issuer, who.Subject)
 	})
 	return user, linked, err
+}
+
+// newcomer is somebody new, without rights.
+func newcomer(ctx context.Context, tx pgx.Tx, who claims) (db.User, error) {
+	user, err := db.CreateUser(ctx, tx, who.Email, false)
+	name := strings.Join(strings.Fields(who.Name), " ")
+	if err != nil || name == "" || len(name) > mostName {
+		return user, err
+	}
+	user.Name = name
+	return user, db.SetUserName(ctx, tx, user.ID, name)
+}
+
+// linksByAddress is nil for whom an account at the provider may be linked to that
+// has their address: whoever is signed in and has proved it within minutes, and
+// otherwise whoever is no administrator and has not unlinked it before.
+func (a *app) linksByAddress(ctx context.Context, tx pgx.Tx, user db.User, v visitor) error {
+	if v.UserID == user.ID && time.Since(v.ProvedAt) < provedFor {
+		return nil
+	}
+	if user.IsAdmin {
+		return platform.Forbidden("%s is an administrator, who is not linked to %s by the address alone. Sign in with the password once, and link the two under Settings.", user.Email, a.identities.Host)
+	}
+	unlinked, err := db.HasUnlinked(ctx, tx, user.ID, a.identities.Issuer)
+	if err == nil && unlinked {
+		err = platform.Forbidden("%s was unlinked from %s under Settings, and the address alone does not link the two again. Sign in with the password or a passkey, and link them under Settings.", user.Email, a.identities.Host)
+	}
+	if err != nil || v.UserID != 0 {
+		return err
+	}
+	// Nobody has shown yet that the account was set up by the person whose address
+	// it has: an invitation's link proves nothing about that.
+	return db.EndWaysIn(ctx, tx, user.ID)
 }

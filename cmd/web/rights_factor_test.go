@@ -14,6 +14,7 @@ func factorRights() []right {
 		{"POST /settings/authenticator/remove", [visitors]int{303, 404, 404, 404, 404, 404, 403}, nil},
 		{"GET /sign-in/provider", [visitors]int{404, 404, 404, 404, 404, 404, 404}, nil}, // none is set
 		{"GET /sign-in/provider/return", [visitors]int{404, 404, 404, 404, 404, 404, 404}, nil},
+		{"POST /settings/provider/unlink", [visitors]int{303, 404, 404, 404, 404, 404, 403}, nil},
 		{"POST /sign-in/passkey/options", [visitors]int{409, 409, 409, 409, 409, 409, 409}, nil}, // the site is open at an address
 		{"POST /sign-in/passkey", [visitors]int{409, 409, 409, 409, 409, 409, 409}, nil},
 		{"POST /settings/passkeys/options", [visitors]int{303, 409, 409, 409, 409, 409, 403}, nil},

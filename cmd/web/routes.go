@@ -193,6 +193,7 @@ func (a *app) routes() []route {
 		{get, "/settings/authenticator", a.authenticatorShow, user, "", reads, 0},
 		{post, "/settings/authenticator", a.authenticatorConfirm, user, "confirm an authenticator app", "", fresh},
 		{post, "/settings/authenticator/remove", a.authenticatorRemove, user, "turn an authenticator app off", "", once | fresh},
+		{post, "/settings/provider/unlink", a.identityUnlink, user, "unlink an account at the identity provider", "", once | fresh},
 		{post, "/settings/passkeys/options", a.proofOptions, user, "", "a challenge, which opens nothing", 0},
 		{post, "/settings/passkeys/new", a.passkeyNew, user, "begin a passkey", "", fresh},
 		{post, "/settings/passkeys", a.passkeyCreate, user, "add a passkey", "", fresh},

@@ -137,12 +137,15 @@ func (a *app) passkeyRemove(c echo.Context) error {
 		if name, err = db.RemovePasskey(ctx, tx, v.UserID, id); err != nil {
 			return err
 		}
+		noteSubject(c, name)
+		if err := a.keepWayIn(ctx, tx, c); err != nil {
+			return err
+		}
 		return a.dropRecovery(ctx, tx, v.UserID)
 	})
 	if err != nil {
-		return err
+		return a.refusedForm(c, err, func(form component.Form) error { return a.showSettings(c, settingsForms{factor: form}) })
 	}
-	noteSubject(c, name)
 	done := "The passkey " + name + " is removed."
 	if err := a.factorChanged(c, "A passkey was removed", done); err != nil {
 		return err
@@ -152,9 +155,9 @@ func (a *app) passkeyRemove(c echo.Context) error {
 }
 
 // factorView is the part of the settings about what somebody has besides a password.
-func (a *app) factorView(c echo.Context, factors db.Factors, form component.Form) (page.FactorView, error) {
+func (a *app) factorView(c echo.Context, factors db.Factors, forms settingsForms) (page.FactorView, error) {
 	site := a.passkeySiteOf(c)
-	view := page.FactorView{Required: visitorOf(c).NeedsFactor, AuthenticatorSince: factors.AuthenticatorSince, On: factors.Any(), RecoveryLeft: factors.RecoveryCodes, PasskeyForm: withToken(c, form), PasskeyWhyNot: site.whyNot}
+	view := page.FactorView{Required: visitorOf(c).NeedsFactor, AuthenticatorSince: factors.AuthenticatorSince, On: factors.Any(), RecoveryLeft: factors.RecoveryCodes, PasskeyForm: withToken(c, forms.passkey), Form: withToken(c, forms.factor), PasskeyWhyNot: site.whyNot}
 	if a.identities != nil {
 		since, err := db.IdentitySince(c.Request().Context(), a.pool, visitorOf(c).UserID, a.identities.Issuer)
 		if err != nil {

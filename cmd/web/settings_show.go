@@ -22,8 +22,8 @@ func (a *app) settingsShow(c echo.Context) error {
 // settingsForms are the forms of the page of which one was refused; the others
 // are as they are at first. newToken is shown in this one answer.
 type settingsForms struct {
-	password, token, name, email, passkey component.Form
-	newToken                              string
+	password, token, name, email, passkey, factor component.Form
+	newToken                                      string
 }
 
 func (a *app) showSettings(c echo.Context, forms settingsForms) error {
@@ -36,7 +36,7 @@ func (a *app) showSettings(c echo.Context, forms settingsForms) error {
 	if err != nil {
 		return err
 	}
-	if view.Factor, err = a.factorView(c, factors, forms.passkey); err != nil {
+	if view.Factor, err = a.factorView(c, factors, forms); err != nil {
 		return err
 	}
 	sessions, err := db.ListSessions(ctx, a.pool, v.UserID, db.SessionIdleLimit, db.SessionAbsoluteLimit)

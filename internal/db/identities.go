@@ -35,7 +35,8 @@ func UserByIdentity(ctx context.Context, q Querier, issuer, subject string) (Use
 // who has another account there, and for an account that is another user's.
 func LinkIdentity(ctx context.Context, q Querier, userID int64, issuer, subject string) error {
 	return mustTouch(ctx, q, platform.Conflict("This person is linked to another account at the identity provider. Sign in with that one, or ask an administrator."),
-		`insert into identities (issuer, subject, user_id) values ($1, $2, $3) on conflict do nothing`, issuer, subject, userID)
+		`with again as (delete from unlinked_identities where user_id = $3 and issuer = $1)
+		insert into identities (issuer, subject, user_id) values ($1, $2, $3) on conflict do nothing`, issuer, subject, userID)
 }
 
 // IdentitySince is when the user was linked to an account at issuer; nil when
