@@ -2,7 +2,8 @@ package main
 
 import (
 	"net/http"
-	"path"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,34 +19,72 @@ func (s *site) age(t testing.TB) {
 	}
 }
 
-// What destroys or gives a way in asks for a proof, and nothing else does.
+// destroying is what destroys or gives away, by path, and what that is.
+func destroying() map[string]string {
+	return map[string]string{
+		"/databases/:database/destroy": "data", "/databases/:database/destroy-old-server": "data", "/databases/:database/recreate": "a follower",
+		"/databases/:database/unfollow": "a follower, for good", "/databases/:database/separate": "that it can be led back", "/databases/:database/fence": "writes",
+		"/databases/:database/promote": "where an app's data goes", "/databases/:database/attachments": "gives an app the data",
+		"/databases/:database/attachments/:id/detach": "what an app connects with",
+		"/apps/:app/destroy":                          "an app", "/apps/:app/config-vars/:name/delete": "a value", "/apps/:app/leave": "one's own role",
+		"/apps/:app/collaborators": "gives a way in", "/apps/:app/collaborators/:id/role": "may give more rights", "/apps/:app/collaborators/:id/remove": "somebody's role",
+		"/maintenances/calendar": "gives a way in, to read", "/webhooks/:id/secret": "gives a secret, and ends the one before", "/webhooks/:id/remove": "a webhook and its record",
+		"/settings/email": "what its person is recognized by", "/settings/reset-link": "takes over somebody's sign-in", "/settings/tokens": "gives a program a way in",
+		"/settings/mail": "decides where reset links go", "/settings/mail/remove": "the ways of notices and links",
+		"/settings/authenticator/begin": "gives a way in", "/settings/authenticator": "gives a way in", "/settings/authenticator/remove": "a lock",
+		"/settings/passkeys/new": "gives a way in", "/settings/passkeys": "gives a way in", "/settings/passkeys/:id/remove": "a lock",
+		"/settings/recovery-codes": "gives ways in", "/settings/provider/unlink": "a way in",
+		"/settings/people": "gives a way in", "/settings/people/:id/email": "what its person is recognized by", "/settings/people/:id/admin": "gives all rights",
+		"/settings/people/:id/deactivate": "every way in", "/settings/people/:id/reactivate": "gives a way in",
+	}
+}
+
+// Every route that changes something asks for a proof, or says in routes.go why
+// not; what the table above names does ask, and nothing is done before the answer.
 func TestWhatDestroysAsksForAProof(t *testing.T) {
-	s := newSite(t, nil)
-	destroys := map[string]bool{"destroy": true, "unfollow": true, "separate": true, "detach": true, "delete": true, "fence": true, "destroy-old-server": true, "recreate": true}
-	alsoAsk := map[string]string{
-		"/settings/email": "it is what its person is recognized by", "/settings/reset-link": "it takes over somebody's sign-in",
-		"/settings/mail":                "it decides where reset links go",
-		"/settings/tokens":              "it gives a program a way in",
-		"/settings/authenticator/begin": "it gives a way in", "/settings/authenticator": "it gives a way in", "/settings/recovery-codes": "they are ways in",
-		"/settings/authenticator/remove": "it takes a lock off", "/settings/passkeys/:id/remove": "it takes a lock off",
-		"/settings/provider/unlink": "it takes a way in",
-		"/settings/passkeys/new":    "it gives a way in", "/settings/passkeys": "it gives a way in",
-		"/apps/:app/collaborators": "it gives somebody a way in", "/apps/:app/collaborators/:id/role": "it may give more rights",
-		"/settings/people": "it gives somebody a way in", "/settings/people/:id/email": "it is what its person is recognized by",
-		"/settings/people/:id/admin": "it gives all rights", "/settings/people/:id/deactivate": "it takes every way in", "/settings/people/:id/reactivate": "it gives a way in",
+	e := newEstate(t)
+	forms := map[string]url.Values{}
+	for _, row := range slices.Concat(settingsRights(), noticeRights(), factorRights(), maintenanceRights(), peopleRights(), poolRights(), rights(), lastRights()) {
+		forms[row.route] = row.form
 	}
-	found := 0
-	for _, r := range s.routes() {
-		want := r.method == post && (destroys[path.Base(r.path)] || alsoAsk[r.path] != "")
-		if got := r.flags&fresh != 0; got != want {
-			t.Errorf("%s %s asks for a proof: %v, want %v", r.method, r.path, got, want)
+	destroys, signOut := destroying(), "/sign-out"
+	for _, r := range e.routes() {
+		why := 0
+		for flag, reason := range noProof() {
+			if r.flags&flag != 0 && reason != "" {
+				why++
+			}
 		}
-		if want {
-			found++
+		asks := r.flags&fresh != 0
+		switch {
+		case r.method == get && (asks || why > 0):
+			t.Errorf("GET %s changes nothing, and has a word about proofs", r.path)
+		case r.method == post && asks == (why == 1) || why > 1:
+			t.Errorf("POST %s: asks for a proof: %v, and has %d reasons for not asking; want the flag fresh, or one of those that noProof in routes.go explains", r.path, asks, why)
+		case r.method == post && asks != (destroys[r.path] != ""):
+			t.Errorf("POST %s asks for a proof: %v; the table of what destroys or gives away says %q", r.path, asks, destroys[r.path])
+		}
+		if r.method == post {
+			delete(destroys, r.path)
+		}
+		if r.method != post || r.who == public || r.path == signOut {
+			continue
+		}
+		e.age(t)
+		before := e.contents(t)
+		e.ask(t, theAdmin, post, e.path(r.path), forms[post+" "+r.path])
+		v := e.visits[theAdmin]
+		if asked := v.page.Find("[data-testid=proof]").Length() == 1; asked != asks || asks && v.status != http.StatusForbidden {
+			t.Errorf("POST %s without a proof of late: %d, asked for one: %v\n%s", r.path, v.status, asked, v.text())
+		}
+		for name, sum := range e.contents(t) {
+			if asks && name != "audit" && sum != before[name] {
+				t.Errorf("POST %s changes %s before the proof", r.path, name)
+			}
 		}
 	}
-	if all := len(alsoAsk) + 9; found != all {
-		t.Errorf("%d routes ask for a proof; the tables above know %d", found, all)
+	if len(destroys) > 0 {
+		t.Errorf("no routes: %v", destroys)
 	}
 }
 

@@ -153,6 +153,11 @@ func TestWebhooks(t *testing.T) {
 	await(t, 40*time.Second, "it is taken", func() bool { v.get(page); return strings.Contains(v.body, "2 attempts") })
 	v.submit(page + "/deliveries/2/again")
 	r.last(t, 6)
+	// Taken is written down after the answer, and says that nothing fails.
+	await(t, 20*time.Second, "it is written down", func() bool {
+		v.get(page)
+		return strings.Count(v.page.Find("[data-testid=deliveries]").Text(), "Taken") == 5
+	})
 
 	// Failing for days turns it off, and so does 410; both with a notice.
 	for _, c := range []struct {
