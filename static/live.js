@@ -39,12 +39,15 @@
     if (leaving()) { setTimeout(refetch, 1000); return; }
     try {
       const { answer, doc } = await page(location.href);
+      // Away for a moment: what is on the page is of more use than that.
+      if (answer.status >= 500) { setTimeout(refetch, 3000); return; }
       if (leaving()) { setTimeout(refetch, 1000); return; }
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return; }
       const now = Number(doc.body.dataset.now);
       if (now) setServerNow(now);
-      // What is shown once would be gone.
-      const once = document.querySelector("main .new-token");
+      // What is shown once would be gone, and the answer to a form is at no address
+      // that could be asked for: what was typed into it would be gone, too.
+      const once = document.querySelector("main .new-token") || "answer" in document.body.dataset;
       for (const id of once ? ["running", "unread"] : ["main", "running", "unread"]) take(doc, id);
       heard = Date.now();
     } catch { /* the next try comes with the next connection */ }

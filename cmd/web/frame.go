@@ -67,7 +67,7 @@ func (a *app) emptyFrame(c echo.Context, title string) layout.Frame {
 	v := visitorOf(c)
 	return layout.Frame{
 		Title: title, Email: v.Email, Initials: initials(v.Email), CSRF: v.CSRF, Version: a.version,
-		Asset: a.asset, Theme: theme(c),
+		Asset: a.asset, Theme: theme(c), Answer: c.Request().Method == http.MethodPost,
 		Breadcrumbs: []component.Link{{Text: title}},
 	}
 }

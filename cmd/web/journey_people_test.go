@@ -114,3 +114,65 @@ func TestPeopleInABrowser(t *testing.T) {
 	admin.awaitText(waitForPage, "audit", "cook@example.com")
 	admin.wantNoErrors()
 }
+
+// TestPeopleChangeWhileLookedAt: what another administrator does to an app's
+// people, invitations and config vars shows by itself, and takes nothing away that
+// is being typed, nor the answer to a form.
+func TestPeopleChangeWhileLookedAt(t *testing.T) {
+	findBrowser(t)
+	s := newSite(t, nil)
+	s.listening(t)
+	other := s.signedIn(t, "other@example.com")
+	s.signedInAs(t, "cook@example.com", false)
+	s.signedIn(t, "mei@example.com")
+	dbtest.App(t, s.pool, "sushi")
+	b := newTab(t, s.url)
+	b.signInAs("mei@example.com")
+	b.awaitPath(waitForPage, "/databases")
+	b.open("/apps/sushi")
+	b.await(waitForPage, "the live connection", `document.querySelector('[data-live="on"]')`)
+	b.fill("email", "half-typed")
+	member := `document.querySelector('[data-testid="member-cook@example.com"]')`
+
+	other.get("/apps/sushi")
+	other.submit("/apps/sushi/collaborators", "email", "cook@example.com", "role", "view")
+	other.want(200, "/apps/sushi")
+	b.await(waitForPage, "the new collaborator", member)
+	other.submit("/apps/sushi/collaborators", "email", "new@example.com", "role", "view")
+	b.await(waitForPage, "the invitation", `document.querySelector('[data-testid="invitation-new@example.com"]')`)
+	other.get("/apps/sushi")
+	other.submit(other.page.Find(`[data-testid="revoke-new@example.com"]`).AttrOr("formaction", ""))
+	b.await(waitForPage, "the invitation gone", `!document.querySelector('[data-testid="invitation-new@example.com"]')`)
+	other.get("/apps/sushi")
+	other.submit("/apps/sushi/config-vars", "name", "LOG_LEVEL", "value", "debug")
+	b.await(waitForPage, "the config var", `[...document.querySelectorAll("#config-vars th")].some((th) => th.textContent.includes("LOG_LEVEL"))`)
+	other.get("/settings/people")
+	person := personPath(s.userNamed(t, "cook@example.com").ID)
+	other.get(person)
+	other.submit(person + "/deactivate")
+	b.await(waitForPage, "the mark of who is deactivated", member+`?.textContent.includes("deactivated")`)
+	other.get("/apps/sushi")
+	other.submit(other.page.Find(`[data-testid="remove-cook@example.com"]`).AttrOr("formaction", ""))
+	b.await(waitForPage, "the collaborator gone", "!"+member)
+	if typed := ask(b, "read the field", chromedp.Evaluate[string](`document.querySelector('[data-testid="collaborator-form"] [name=email]').value`)); typed != "half-typed" {
+		t.Errorf("the field holds %q", typed)
+	}
+
+	// A refused form is an answer without an address: it stays, also over a gap.
+	b.click("add-collaborator")
+	b.see("error-email")
+	b.await(waitForPage, "the live connection", `document.querySelector('[data-live="on"]')`)
+	other.get("/apps/sushi")
+	other.submit("/apps/sushi/maintenance", "on", "true")
+	b.await(waitForPage, "the mode, which is a fragment", `document.querySelector('[data-testid="mode"]').textContent.includes("aintenance")`)
+	s.hub.dropSessions(func(*browser) bool { return true })
+	b.await(waitForPage, "the lost connection", `document.querySelector('[data-live="off"]')`)
+	b.await(waitForPage, "the next connection", `document.querySelector('[data-live="on"]')`)
+	other.get("/apps/sushi")
+	other.submit("/apps/sushi/maintenance", "on", "false")
+	b.await(waitForPage, "the mode again", `document.querySelector('[data-testid="maintenance-on"]')`)
+	b.see("error-email")
+	if typed := ask(b, "read the field", chromedp.Evaluate[string](`document.querySelector('[data-testid="collaborator-form"] [name=email]').value`)); typed != "half-typed" {
+		t.Errorf("after the refusal the field holds %q", typed)
+	}
+}

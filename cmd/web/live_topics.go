@@ -168,7 +168,7 @@ func (a *app) renderTopic(ctx context.Context, topic string, e eyes) (r rendered
 	case kind == "operation":
 		r.fragments, err = a.renderOperation(ctx, id, e)
 	case kind == "app":
-		r.fragments, err = a.renderApp(ctx, id, e)
+		return a.renderApp(ctx, id, e)
 	case kind == "pool":
 		return a.renderPool(ctx, id, e)
 	default:
@@ -301,18 +301,6 @@ func (a *app) renderOperation(ctx context.Context, id int64, e eyes) ([]string, 
 		return nil, err
 	}
 	return renderFragments(ctx, page.OperationHead(view), page.OperationVerdict(view), page.OperationMaintenance(view.Maintenance), page.OperationPooled(view), page.OperationTodo(view), page.OperationTimeline(view), page.OperationSide(view))
-}
-
-func (a *app) renderApp(ctx context.Context, id int64, e eyes) ([]string, error) {
-	app, err := db.AppByID(ctx, a.pool, id)
-	if err != nil {
-		return nil, err
-	}
-	view, err := a.appView(ctx, e.access, app)
-	if err != nil {
-		return nil, err
-	}
-	return renderFragments(ctx, page.AppHead(view), page.AppFormation(view), page.AppReleases(view))
 }
 
 // sessionLives is whether a socket's session still holds. While the control

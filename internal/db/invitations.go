@@ -79,6 +79,9 @@ func CreateInvitation(ctx context.Context, tx pgx.Tx, n NewInvitation) (token st
 	if n.AppID != nil {
 		word := n.Role.String()
 		role = &word
+		if err := Notify(ctx, tx, LiveApp(*n.AppID)); err != nil {
+			return "", made, err
+		}
 	}
 	token = newToken()
 	id, err := value[int64](ctx, tx, nil, `insert into invitations (token_hash, email, app_id, role, is_admin, invited_by, expires_at)
@@ -111,6 +114,9 @@ func AcceptInvitation(ctx context.Context, tx pgx.Tx, token string, userID int64
 	if invitation.AppID == nil {
 		return invitation, nil
 	}
+	if err := Notify(ctx, tx, LiveApp(*invitation.AppID)); err != nil {
+		return invitation, err
+	}
 	access, err := AccessOf(ctx, tx, userID)
 	if err != nil || access.Apps[*invitation.AppID] >= invitation.Role() {
 		return invitation, err
@@ -129,7 +135,8 @@ func ListInvitations(ctx context.Context, q Querier, appID int64) ([]Invitation,
 // returns whose it was.
 func RevokeInvitation(ctx context.Context, q Querier, appID, id int64) (email string, err error) {
 	return value[string](ctx, q, platform.NotFound("This invitation was accepted or revoked, or has expired. Reload the page."),
-		`update invitations set revoked_at = now() where id = $2 and ($1 = 0 or app_id = $1) and accepted_at is null and revoked_at is null returning email`, appID, id)
+		`with gone as (update invitations set revoked_at = now() where id = $2 and ($1 = 0 or app_id = $1) and accepted_at is null and revoked_at is null returning email, app_id)
+		select email from gone, lateral (select pg_notify('live', 'app:' || app_id)) told`, appID, id)
 }
 
 // revokeInvitationsBy ends the open invitations that a user made: to one app, or

@@ -101,13 +101,26 @@ func Deactivate(ctx context.Context, tx pgx.Tx, userID int64, by string) error {
 	if err := revokeInvitationsBy(ctx, tx, userID, 0); err != nil {
 		return err
 	}
+	if err := notifyAppsOf(ctx, tx, userID); err != nil {
+		return err
+	}
 	return Notify(ctx, tx, liveEnded(userID))
+}
+
+// notifyAppsOf tells the pages of the apps on which the user has a role.
+func notifyAppsOf(ctx context.Context, q Querier, userID int64) error {
+	_, err := exec(ctx, q, `select pg_notify('live', 'app:' || app_id) from app_members where user_id = $1`, userID)
+	return err
 }
 
 // Reactivate lets the user sign in again, with the roles of before.
 func Reactivate(ctx context.Context, q Querier, userID int64) error {
-	return mustTouch(ctx, q, platform.NotFound("This person is active already. Reload the page."),
+	err := mustTouch(ctx, q, platform.NotFound("This person is active already. Reload the page."),
 		`update users set deactivated_at = null, deactivated_by = '' where id = $1 and deactivated_at is not null`, userID)
+	if err != nil {
+		return err
+	}
+	return notifyAppsOf(ctx, q, userID)
 }
 
 // EndEverySession signs the user out everywhere, open pages too, and returns

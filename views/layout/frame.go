@@ -49,6 +49,9 @@ type Frame struct {
 	// Topics are what the page watches over /live: "database:12", "rail".
 	// Empty means that the page is not live.
 	Topics []string
+	// Answer is set where the page is the answer to a form, which has no address of
+	// its own: it cannot be asked for again.
+	Answer bool
 	// RenderedAt is when the page's data was read.
 	RenderedAt time.Time
 	// Freshness stands in the top bar where the page is not live: "Ended 6

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/page"
+)
+
+// renderApp makes the live fragments of an app's page. Its people, attachments
+// and config vars are none: their rows are of the reader, or hold what the reader
+// has just revealed or typed.
+func (a *app) renderApp(ctx context.Context, id int64, e eyes) (r rendered, err error) {
+	app, err := db.AppByID(ctx, a.pool, id)
+	if err != nil {
+		return r, err
+	}
+	view, err := a.appView(ctx, e.access, app)
+	if err != nil {
+		return r, err
+	}
+	shape, err := a.appShape(ctx, view, id)
+	if err != nil {
+		return r, err
+	}
+	differs, seen := a.shapes.differs(shapeKey{"app", id, e.key()}, shape)
+	r.refresh = differs && seen
+	r.fragments, err = renderFragments(ctx, page.AppHead(view), page.AppFormation(view), page.AppReleases(view))
+	return r, err
+}
+
+// appShape is what of the page is no fragment, as somebody with that role sees it.
+func (a *app) appShape(ctx context.Context, view page.AppShowView, id int64) (string, error) {
+	members, err := db.ListMembers(ctx, a.pool, id)
+	if err != nil {
+		return "", err
+	}
+	shape := fmt.Sprint(view.DestroyRefusal, view.ConfigVars)
+	for _, m := range members {
+		shape += fmt.Sprint(m.UserID, m.Email, m.Name, m.Active, m.Role, ";")
+	}
+	for _, t := range view.Attachments {
+		shape += fmt.Sprint(t.Name, t.Database.Text, t.Pool, t.Plan, ";")
+	}
+	if view.May < platform.RoleManage {
+		return shape, nil
+	}
+	invitations, err := db.ListInvitations(ctx, a.pool, id)
+	for _, i := range invitations {
+		shape += fmt.Sprint(i.ID, ";")
+	}
+	return shape, err
+}
