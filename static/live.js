@@ -38,17 +38,19 @@
   async function refetch() {
     if (leaving()) { setTimeout(refetch, 1000); return; }
     try {
-      const { answer, doc } = await page(location.href);
+      // The answer to a form is at no address that could be asked for; another page
+      // has the same rail, and leads to signing in as well.
+      const posted = "answer" in document.body.dataset;
+      const { answer, doc } = await page(posted ? "/search" : location.href);
       // Away for a moment: what is on the page is of more use than that.
       if (answer.status >= 500) { setTimeout(refetch, 3000); return; }
       if (leaving()) { setTimeout(refetch, 1000); return; }
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return; }
       const now = Number(doc.body.dataset.now);
       if (now) setServerNow(now);
-      // What is shown once would be gone, and the answer to a form is at no address
-      // that could be asked for: what was typed into it would be gone, too.
-      const once = document.querySelector("main .new-token") || "answer" in document.body.dataset;
-      for (const id of once ? ["running", "unread"] : ["main", "running", "unread"]) take(doc, id);
+      // What is shown once would be gone.
+      const once = document.querySelector("main .new-token");
+      for (const id of once || posted ? ["running", "unread"] : ["main", "running", "unread"]) take(doc, id);
       heard = Date.now();
     } catch { /* the next try comes with the next connection */ }
   }
