@@ -99,6 +99,8 @@ type Step struct {
 	Detail   string   `json:"detail"`
 	Downtime bool     `json:"downtime"` // the app cannot write in it
 	MS       *float64 `json:"ms"`
+
+	StartedAt time.Time `json:"started_at"` // zero before it has begun
 }
 
 // Started is what a request that starts an operation is answered with.

@@ -83,6 +83,7 @@ func (c *contestant) turn(ctx context.Context) error {
 		return err
 	}
 	m := measured{moments: watch.Stop(), report: c.writers.Between(from, time.Now()), outcome: outcome, total: total}
+	m.gap = c.writers.GapOf(m.report)
 	if m.moments.OldAccepted == 0 || m.moments.NewAccepted == 0 {
 		return fmt.Errorf("%s: the watch on both servers proves nothing: %+v", c.Name(), m.moments)
 	}

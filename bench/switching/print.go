@@ -92,6 +92,7 @@ func (f contest) print(out io.Writer, b Benchmark, s Settings) {
 	for _, c := range order {
 		fmt.Fprintf(out, "\nSteps of %s (* = the app is down)\n", c.Name())
 		c.printSteps(out)
+		c.printWorst(out)
 		for _, message := range c.figures().Errors {
 			fmt.Fprintf(out, "a failed transaction of %s said: %s\n", c.Name(), message)
 		}

@@ -136,7 +136,7 @@ func OutcomeOf(o built.Operation) Outcome {
 	var result Outcome
 	for _, s := range o.Steps {
 		if s.MS != nil {
-			result.Steps = append(result.Steps, Step{s.Name, time.Duration(*s.MS * float64(time.Millisecond)), s.Downtime})
+			result.Steps = append(result.Steps, Step{Name: s.Name, Took: time.Duration(*s.MS * float64(time.Millisecond)), InOutage: s.Downtime, Began: s.StartedAt})
 		}
 	}
 	if o.Switch != nil && o.Switch.OutageMS != nil {

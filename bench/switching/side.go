@@ -37,6 +37,7 @@ type Step struct {
 	Name     string
 	Took     time.Duration
 	InOutage bool
+	Began    time.Time // zero where the side does not tell
 }
 
 // contestant is a side with its writers and what was measured of it so far.
@@ -51,6 +52,7 @@ type contestant struct {
 // measured is one switch as its writers and the watch saw it.
 type measured struct {
 	report  ledger.Report
+	gap     ledger.Gap // the longest of the report
 	audit   ledger.Audit
 	moments ledger.Moments
 	outcome Outcome
