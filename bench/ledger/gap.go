@@ -14,6 +14,10 @@ type Gap struct {
 	// Attempts are those of its writer from the beginning of the gap to the
 	// commit that ended it, in order; neighbours that ended alike are one.
 	Attempts []Attempts
+	// Asked and Connected are what the commit that ended it spent to learn where
+	// to connect, and to connect; the rest of its attempt was the transaction.
+	// Zero where it had a session already.
+	Asked, Connected time.Duration
 	// Each is every writer's longest gap that touches this one, by writer: was it
 	// everybody's, or one's alone?
 	Each []time.Duration
@@ -42,6 +46,7 @@ func (w *Writers) GapOf(r Report) Gap {
 		for _, a := range acks {
 			if a.start >= lo && a.at <= hi {
 				attempts = append(attempts, attempt{start: a.start, end: a.at, outcome: acked})
+				g.Asked, g.Connected = me.opened(a.start)
 			}
 		}
 		slices.SortFunc(attempts, func(a, b attempt) int { return int(a.start - b.start) })
@@ -52,6 +57,18 @@ func (w *Writers) GapOf(r Report) Gap {
 		}
 	}
 	return g
+}
+
+// opened is what the attempt that began at start spent on its session.
+func (me *writer) opened(start time.Duration) (asked, connected time.Duration) {
+	me.mu.Lock()
+	defer me.mu.Unlock()
+	for _, o := range slices.Backward(me.opens) {
+		if o.start == start {
+			return o.asked - o.start, o.connected - o.asked
+		}
+	}
+	return 0, 0
 }
 
 // longestIn is the longest time between two of the acknowledgements of which a

@@ -13,11 +13,11 @@ func TestGapExplainsItself(t *testing.T) {
 	down := errors.New("connection refused")
 	w := &Writers{started: started, writers: []*writer{
 		{id: 0, acks: []ack{{1, 0, 10 * ms}, {2, 195 * ms, 200 * ms}, {3, 205 * ms, 210 * ms}}},
-		{id: 1, acks: []ack{{1, 0, 12 * ms}, {2, 250 * ms, 900 * ms}},
+		{id: 1, opens: []opening{{250 * ms, 260 * ms, 290 * ms}}, acks: []ack{{1, 0, 12 * ms}, {2, 250 * ms, 900 * ms}},
 			attempts: []attempt{{0, 20 * ms, 21 * ms, refused, down}, {0, 50 * ms, 54 * ms, refused, down}, {2, 60 * ms, 65 * ms, interrupted, errors.New("EOF")}}},
 	}}
 	g := w.GapOf(w.Between(started, started.Add(time.Second)))
-	if g.Writer != 1 || g.Took != 888*ms || !g.From.Equal(started.Add(12*ms)) || !slices.Equal(g.Each, []time.Duration{690 * ms, 888 * ms}) {
+	if g.Writer != 1 || g.Took != 888*ms || !g.From.Equal(started.Add(12*ms)) || !slices.Equal(g.Each, []time.Duration{690 * ms, 888 * ms}) || g.Asked != 10*ms || g.Connected != 30*ms {
 		t.Fatalf("%+v", g)
 	}
 	want := []Attempts{

@@ -35,6 +35,10 @@ type ack struct {
 	start, at time.Duration
 }
 
+// opening is how an attempt got its session: when it began, knew where to
+// connect, and was connected.
+type opening struct{ start, asked, connected time.Duration }
+
 // writer is one session that writes; its lists are guarded by mu.
 type writer struct {
 	id   int
@@ -44,6 +48,7 @@ type writer struct {
 	tried time.Duration // when it began to
 
 	mu       sync.Mutex
+	opens    []opening
 	first    int64 // n of the first transaction of this run
 	acks     []ack
 	attempts []attempt
@@ -109,10 +114,15 @@ func (w *Writers) open(ctx context.Context, me *writer, now time.Duration) (*pgx
 		return nil, errTooSoon
 	}
 	me.url, me.tried = url, now
+	opened := opening{start: now, asked: time.Since(w.started)}
 	conn, err := connect(ctx, url)
 	if err != nil {
 		return nil, err
 	}
+	opened.connected = time.Since(w.started)
+	me.mu.Lock()
+	me.opens = append(me.opens, opened)
+	me.mu.Unlock()
 	if me.id == 0 && !w.options.AllSynchronous && !w.options.Pooled {
 		_, err = conn.Exec(ctx, "set synchronous_commit = off")
 	}

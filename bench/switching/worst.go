@@ -51,4 +51,7 @@ func (c *contestant) printWorst(out io.Writer) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f\t%d\t%s\n", a.Outcome, after(a.From), after(a.To), ms(a.Longest), a.Count, a.Why)
 	}
 	w.Flush()
+	if m.gap.Connected > 0 {
+		fmt.Fprintf(out, "the commit that ended it: %.1f ms until it knew where to connect, %.1f ms to connect, the rest for the transaction\n", ms(m.gap.Asked), ms(m.gap.Connected))
+	}
 }
