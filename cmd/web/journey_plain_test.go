@@ -62,6 +62,11 @@ func TestJourneyWithoutJavaScript(t *testing.T) {
 	v.submit("/apps/sushi/formation", "process", "worker", "quantity", "2")
 	v.wantText("worker=2")
 
+	// An upgrade at a time that is none: what was chosen stays.
+	v.get(leader + "/change-plan?plan=standard-2")
+	v.submit(leader+"/upgrade", "when", "at", "date", "soon", "time", "07:30", "required_by", "2031-01-02")
+	v.refused(leader+"/upgrade", []string{"date"}, map[string]string{"when": "at", "date": "soon", "time": "07:30", "required_by": "2031-01-02"})
+
 	// A follower that is too small, one that is not, and the changeover to it.
 	v.get(leader + "/followers/new")
 	v.submit(leader+"/followers", "plan", "essential-0")
