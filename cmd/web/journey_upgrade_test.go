@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"changeover/bench/ledger"
-	bench "changeover/bench/program"
 
 	"github.com/chromedp/chromedp"
 	"github.com/jackc/pgx/v5"
@@ -151,11 +151,12 @@ func (j *upgradeJourney) write() {
 // address is a database's own URL.
 func (j *upgradeJourney) address(database string) string {
 	j.t.Helper()
-	address, err := bench.NewAPI(j.url, j.token).Reveal(j.t.Context(), database)
-	if err != nil {
-		j.t.Fatal(err)
+	answer := j.api(j.token, "/databases/"+database+"/url", "")
+	var revealed struct{ URL string }
+	if err := json.Unmarshal(answer, &revealed); err != nil || revealed.URL == "" {
+		j.t.Fatalf("the URL of %s is not revealed (%v)", database, err)
 	}
-	return address
+	return revealed.URL
 }
 
 // nothingLost makes sure that the writers write, and that every commit that was

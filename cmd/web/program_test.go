@@ -130,8 +130,8 @@ func (p *running) run(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// api posts a form as a program with a token does.
-func (p *running) api(token, path, form string) {
+// api posts a form as a program with a token does, and returns the answer.
+func (p *running) api(token, path, form string) []byte {
 	p.t.Helper()
 	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.url+path, strings.NewReader(form))
 	if err != nil {
@@ -144,9 +144,11 @@ func (p *running) api(token, path, form string) {
 		p.t.Fatal(err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	if body, _ := io.ReadAll(answer.Body); answer.StatusCode >= 300 {
-		p.t.Fatalf("POST %s: %d %s", path, answer.StatusCode, body)
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode >= 300 {
+		p.t.Fatalf("POST %s: %d %s (%v)", path, answer.StatusCode, body, err)
 	}
+	return body
 }
 
 // stop ends the program as a service manager does.
