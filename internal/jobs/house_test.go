@@ -15,6 +15,7 @@ import (
 	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
 	"changeover/internal/platform/platformtest"
+	"changeover/internal/platform/webhook"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -41,6 +42,8 @@ type house struct {
 	quiet      bool                          // nothing is run here: a worker process does it
 	scaled     bool                          // the app has the formation of these tests
 	catalogue  func(*platform.Catalogue)     // changes what the plans hold; nil for as shipped
+	hooks      *webhook.Sender               // sends webhooks; nil where a test has none
+	receiver   string                        // where worker processes may send webhooks: host and port
 }
 
 func newHouse(t testing.TB, options ...func(*house)) *house {
@@ -101,7 +104,7 @@ func (h *house) open() {
 		}
 		return nil
 	}, func(c *jobs.Config) {
-		c.Now, c.SwitchPatience, c.FollowerPatience = h.now, h.patience, h.patience
+		c.Now, c.SwitchPatience, c.FollowerPatience, c.Hooks = h.now, h.patience, h.patience, h.hooks
 		if h.catalogue != nil {
 			h.catalogue(&c.Catalogue)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -232,4 +234,67 @@ func TestMeasuredFrozenPoolHoldsUpNoOther(t *testing.T) {
 	if status, err := h.engine.PoolStatus(engine.Pool{ID: *frozen.PoolID}); err != nil || !status.Running || status.ServerPort != h.serverOf(h.database(leader.ID)).Port {
 		t.Errorf("the frozen pool: %+v, %v; want it running and leading to the new server", status, err)
 	}
+}
+
+// A program that dies between what it wrote of a pool and what it did about it
+// leaves nothing undone: the next one starts what was attached and ends what was
+// detached, whatever of its files was there.
+func TestPoolIsAttachedAndDetachedByAProgramThatDies(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	made := h.pooled(leader, 1)
+	made.close("before", true)
+	id := *made.attachment.PoolID
+	port := made.attachment.PoolPort
+	processes := func() int {
+		t.Helper()
+		pids, err := h.engine.PoolProcesses(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(pids)
+	}
+	// Attached, and dead before PgBouncer was started: as if nothing had been made of it.
+	h.close()
+	epoch, err := db.NextEpoch(t.Context(), h.pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.engine.DestroyPool(t.Context(), epoch, id); err != nil {
+		t.Fatal(err)
+	}
+	if n := processes(); n != 0 {
+		t.Fatalf("%d processes of it are left", n)
+	}
+	h.open()
+	waitUntil(t, "the pool takes clients", func() bool {
+		conn, err := pgx.Connect(t.Context(), made.url+"&default_query_exec_mode=simple_protocol")
+		if err == nil {
+			_ = conn.Close(context.Background())
+		}
+		return err == nil
+	})
+	// Detached, and dead before anything of it was ended.
+	h.close()
+	if err := db.InTx(t.Context(), h.pool, func(tx pgx.Tx) error {
+		_, err := db.Detach(t.Context(), tx, made.attachment.ID, actor, nil)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := processes(); n == 0 {
+		t.Error("nobody ran, and the pool is gone")
+	}
+	h.open()
+	waitUntil(t, "the pool is gone", func() bool {
+		left, err := db.Pools(t.Context(), h.pool)
+		return err == nil && len(left) == 0 && processes() == 0
+	})
+	listener, err := net.Listen("tcp", net.JoinHostPort(h.engine.Host(), strconv.Itoa(port)))
+	if err != nil {
+		t.Fatalf("its port is not free: %v", err)
+	}
+	_ = listener.Close()
+	h.inOrder("after it was detached")
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/jobs"
 	"changeover/internal/platform/engine/local"
 )
 
@@ -47,6 +48,7 @@ type orders struct {
 	Deadline             time.Duration
 	Point                string
 	Signal               syscall.Signal
+	Receiver             string // host and port that webhooks may go to
 }
 
 func work(text string) error {
@@ -71,6 +73,10 @@ func work(text string) error {
 	if err != nil {
 		return err
 	}
+	hooks, err := sender(o.Receiver, 0)
+	if err != nil {
+		return err
+	}
 	j, err := newJobs(pool, engine, sealer, o.Deadline, func(when, what, step string) error {
 		p := point{when, what, step}.String()
 		fmt.Fprintln(trace, p)
@@ -79,7 +85,7 @@ func work(text string) error {
 		}
 		o.Point = ""
 		return syscall.Kill(os.Getpid(), o.Signal) // nobody gets past this with SIGKILL
-	})
+	}, func(c *jobs.Config) { c.Hooks = hooks })
 	if err != nil {
 		return err
 	}
@@ -102,7 +108,7 @@ type worker struct {
 func (h *house) startWorker(p point, signal syscall.Signal) *worker {
 	h.t.Helper()
 	w := &worker{h: h, trace: filepath.Join(h.t.TempDir(), "trace"), ended: make(chan struct{})}
-	o := orders{Control: h.control, Home: h.engine.Home, Trace: w.trace, Deadline: h.deadline, Point: p.String(), Signal: signal}
+	o := orders{Control: h.control, Home: h.engine.Home, Trace: w.trace, Deadline: h.deadline, Point: p.String(), Signal: signal, Receiver: h.receiver}
 	text, err := json.Marshal(o)
 	if err != nil {
 		h.t.Fatal(err)

@@ -155,7 +155,7 @@ func explain(err error, within time.Duration) string {
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "The receiver does not speak TLS on that port. Check the port, or begin the address with http://."
 	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return "The receiver did not answer within " + within.String() + "."
+		return "The receiver did not answer within " + strconv.FormatFloat(within.Seconds(), 'g', -1, 64) + " s."
 	}
 	return "The conversation with the receiver broke off before it answered."
 }

@@ -61,7 +61,7 @@ func TestSend(t *testing.T) {
 		"500":             {plain.URL + "/broken", "127.0.0.0/8", 500, "answered 500", false},
 		"redirect":        {plain.URL + "/moved", "127.0.0.0/8", 307, "which is not followed", false},
 		"410":             {plain.URL + "/gone", "127.0.0.0/8", 410, "wants no more", true},
-		"slow":            {plain.URL + "/slow", "127.0.0.0/8", 0, "did not answer within 300ms", false},
+		"slow":            {plain.URL + "/slow", "127.0.0.0/8", 0, "did not answer within 0.3 s", false},
 		"not allowed":     {plain.URL + "/ok", "", 0, "CHANGEOVER_OUTGOING_ALLOW", false},
 		"bad certificate": {secure.URL + "/ok", "127.0.0.0/8", 0, "certificate", false},
 		"no TLS there":    {strings.Replace(plain.URL, "http:", "https:", 1) + "/ok", "127.0.0.0/8", 0, "does not speak TLS", false},
