@@ -77,8 +77,8 @@ func (a *app) addBlackout(c echo.Context) (platform.Blackout, error) {
 // blackoutMoment is one end: from a form a day and a half hour, from a program
 // a time as RFC 3339.
 func blackoutMoment(input map[string]string, end string) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339, input[end]); err == nil {
-		return at.UTC(), nil
+	if input[end] != "" {
+		return platform.ParseInstant(end, input[end])
 	}
 	return platform.ParseMoment(end+"_date", input[end+"_date"], end+"_time", input[end+"_time"])
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -58,6 +59,9 @@ func readToken(input map[string]string) (wantedToken, error) {
 	t := wantedToken{name: strings.TrimSpace(input["token_name"]), scope: or(input["token_scope"], db.ScopeRead)}
 	if t.name == "" {
 		return t, platform.Invalid("token_name", "Give the token a name that says which program uses it.")
+	}
+	if utf8.RuneCountInString(t.name) > mostName {
+		return t, platform.Invalid("token_name", "The name is longer than %d characters. Make it shorter.", mostName)
 	}
 	if t.scope != db.ScopeRead && t.scope != db.ScopeFull {
 		return t, platform.Invalid("token_scope", "A token may read, or do all that you may. Choose one of the two.")

@@ -51,8 +51,8 @@ func (a *app) startUpgrade(c echo.Context) (platform.Operation, error) {
 // readMoment reads a time that a form sends as "date" and "time", and a program
 // in the named field, as RFC 3339.
 func readMoment(input map[string]string, field string) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339, input[field]); err == nil {
-		return at.UTC(), nil
+	if input[field] != "" {
+		return platform.ParseInstant(field, input[field])
 	}
 	return platform.ParseMoment("date", input["date"], "time", input["time"])
 }

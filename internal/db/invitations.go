@@ -58,6 +58,9 @@ const openInvitation = `i.accepted_at is null and i.revoked_at is null and i.exp
 // the one that works. A malformed address is Invalid at field "email".
 func CreateInvitation(ctx context.Context, tx pgx.Tx, n NewInvitation) (token string, made Invitation, err error) {
 	n.Email = cleanEmail(n.Email)
+	if err := platform.CheckEmail("email", n.Email); err != nil {
+		return "", made, err
+	}
 	if n.AppID != nil {
 		if _, err := lockApp(ctx, tx, *n.AppID); err != nil {
 			return "", made, err

@@ -26,6 +26,9 @@ func cleanEmail(email string) string { return strings.ToLower(strings.TrimSpace(
 // CreateUser adds a user without a password. A known address is Conflict and
 // a malformed one Invalid, both at field "email".
 func CreateUser(ctx context.Context, q Querier, email string, isAdmin bool) (User, error) {
+	if err := platform.CheckEmail("email", cleanEmail(email)); err != nil {
+		return User{}, err
+	}
 	return one[User](ctx, q, nil, `insert into users (email, is_admin) values ($1, $2) returning `+userColumns, cleanEmail(email), isAdmin)
 }
 
@@ -64,6 +67,9 @@ func SetUserName(ctx context.Context, q Querier, userID int64, name string) erro
 // SetUserEmail changes the address that the person signs in with. A known one
 // is Conflict and a malformed one Invalid, both at field "email".
 func SetUserEmail(ctx context.Context, q Querier, userID int64, email string) error {
+	if err := platform.CheckEmail("email", cleanEmail(email)); err != nil {
+		return err
+	}
 	return mustTouch(ctx, q, noUser(), `update users set email = $2 where id = $1`, userID, cleanEmail(email))
 }
 

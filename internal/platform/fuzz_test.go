@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/mail"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -164,6 +165,47 @@ func FuzzRole(f *testing.F) {
 			wantRefusal(t, err, "role")
 		} else if r.String() != word || r < RoleView || r > RoleManage {
 			t.Errorf("%q is %s", word, r)
+		}
+	})
+}
+
+// FuzzEmail: an address by which somebody is known is one address and nothing else,
+// in a mail's head as well.
+func FuzzEmail(f *testing.F) {
+	for _, s := range []string{
+		"chef@example.com", "chef@localhost", "c+tag@sub.example.com", "", "@", "chef", "chef@", "@example.com", "a@b@c", "Chef <chef@example.com>", `"a b"@example.com`,
+		"a@example.com, b@example.com", "chef@example.com\r\nBcc: b@example.com", "chef@[127.0.0.1]", "chef(comment)@example.com", "ch\u202eef@example.com", "\xff@example.com",
+		strings.Repeat("a", 250) + "@b.c", "köchin@example.com", "a;b@example.com", "a..b@example.com",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, email string) {
+		if err := CheckEmail("the-field", email); err != nil {
+			wantRefusal(t, err, "the-field")
+			return
+		}
+		local, domain, _ := strings.Cut(email, "@")
+		if local == "" || domain == "" || strings.Contains(domain, "@") || len(email) > 254 || !utf8.ValidString(email) || strings.ContainsAny(email, "\r\n\t\x00 ,;<>\"") {
+			t.Errorf("%q may be somebody's address", email)
+		}
+		list, err := mail.ParseAddressList(email)
+		if err != nil || len(list) != 1 || list[0].Address != email || list[0].Name != "" {
+			t.Errorf("%q is read as %v (%v)", email, list, err)
+		}
+	})
+}
+
+// FuzzMailChoice: which notices are mailed is one of the words of the form.
+func FuzzMailChoice(f *testing.F) {
+	for _, s := range []string{"", "all", "none", "act", "All", "all ", "\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, word string) {
+		choice, err := ParseMailChoice("the-field", word)
+		if err != nil {
+			wantRefusal(t, err, "the-field")
+		} else if string(choice) != word {
+			t.Errorf("%q is %q", word, choice)
 		}
 	})
 }

@@ -20,6 +20,16 @@ func ParseMoment(dateField, date, clockField, clock string) (time.Time, error) {
 	return day.Add(time.Duration(minute) * time.Minute), nil
 }
 
+// ParseInstant reads a time as programs send it, RFC 3339, and makes it UTC; else
+// Invalid at field. Years are those of ParseMoment.
+func ParseInstant(field, text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, strings.TrimSpace(text))
+	if at = at.UTC(); err != nil || at.Year() < 2000 || at.Year() > 2999 {
+		return time.Time{}, Invalid(field, "%q is no time. Send one such as 2026-10-14T03:30:00Z.", cutText(text))
+	}
+	return at, nil
+}
+
 // ParseWindow reads a day of the week ("0" is Sunday, or its English name) and a
 // full or half hour, UTC; else Invalid at field "weekday" or "time".
 func ParseWindow(weekday, clock string) (Window, error) {
