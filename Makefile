@@ -99,7 +99,7 @@ FUZZTIME ?= 20s
 fuzz: setup-test ## run every fuzz test for FUZZTIME (20s), one after the other
 	@for file in $$(grep -l '^func Fuzz' --include='*_test.go' -r cmd internal); do \
 		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' "$$file"); do \
-			echo "$$name ($$(dirname "$$file"))"; go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) | tail -n 3; \
+			echo "$$name ($$(dirname "$$file"))"; go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) | tail -n 12; \
 		done; done
 
 .PHONY: clean

@@ -148,6 +148,7 @@ func TestWebhooks(t *testing.T) {
 	r.last(t, 4)
 	await(t, 20*time.Second, "the page says why", func() bool { v.get(page); return strings.Contains(v.body, "answered 500 and has not taken it") })
 	v.wantText("Waits")
+	v.wantText("The address begins with http://")
 	v.wantText("Fails")
 	r.answer(200)
 	await(t, 40*time.Second, "it is taken", func() bool { v.get(page); return strings.Contains(v.body, "2 attempts") })
