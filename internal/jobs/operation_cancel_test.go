@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"changeover/internal/jobs"
+	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
 )
 
@@ -21,10 +22,15 @@ func (h *house) cancelAt(p point) (hook func(when, what, step string) error, id 
 	}, ids, answers
 }
 
-// cancelled runs an operation that is cancelled at the point.
-func (h *house) cancelled(p point, start func() (platform.Operation, error)) platform.Operation {
+// cancelled runs an operation that is cancelled at the point. around, where there
+// is any, does more at the points.
+func (h *house) cancelled(p point, start func() (platform.Operation, error), around ...func(workflow.Hook) workflow.Hook) platform.Operation {
 	h.t.Helper()
-	hook, id, answer := h.cancelAt(p)
+	cancel, id, answer := h.cancelAt(p)
+	hook := workflow.Hook(cancel)
+	for _, wrap := range around {
+		hook = wrap(hook)
+	}
 	h.setHook(hook)
 	op, err := start()
 	if err != nil {

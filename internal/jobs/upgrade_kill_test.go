@@ -10,6 +10,7 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/db/dbtest"
 	"changeover/internal/jobs"
+	"changeover/internal/jobs/workflow"
 	"changeover/internal/platform"
 )
 
@@ -66,7 +67,7 @@ func (h *house) threeFollowers(leader platform.Database) (followers []platform.D
 }
 
 // freezing stops every process of a database when the fence begins, and lets
-// them go on when the followers are re-pointed.
+// them go on when the followers are re-pointed or given back.
 func (h *house) freezing(d platform.Database, hook func(when, what, step string) error) func(when, what, step string) error {
 	var mu sync.Mutex
 	var frozen []int
@@ -82,7 +83,7 @@ func (h *house) freezing(d platform.Database, hook func(when, what, step string)
 		case when == "before" && step == "fence_writes" && frozen == nil:
 			frozen = h.pids([]platform.Database{d})
 			signal(syscall.SIGSTOP)
-		case when == "before" && step == "repoint_followers":
+		case when == "before" && (step == "repoint_followers" || what == "undo" && step == "check_again"):
 			signal(syscall.SIGCONT)
 		}
 		mu.Unlock()
@@ -136,21 +137,23 @@ func (h *house) movedWith(points []point, followers []platform.Database, plan st
 	return op
 }
 
-// Cancelled at whatever step before the switch, an upgrade leaves nothing behind.
+// Cancelled at whatever step before the switch, an upgrade of a leader with three
+// followers leaves nothing behind, also while one of them is frozen.
 func TestUpgradeIsCancelledAtEveryStepBeforeThePointOfNoReturn(t *testing.T) {
 	t.Parallel()
 	seed := newSeed(t)
 	h := newHouse(t)
 	h.scale()
 	leader := h.leader("standard-0")
-	follower := h.follower(leader, "standard-0")
+	h.makeForkReady(leader)
+	followers := h.threeFollowers(leader)
 	b := h.openBook()
 	url := h.urlOf(leader.ID)
 	all := before(platform.Upgrade)
 	for _, p := range append(some(all[:len(all)-1], 3, seed), all[len(all)-1]) {
 		op := h.cancelled(p, func() (platform.Operation, error) {
 			return h.jobs.StartUpgrade(t.Context(), actor, jobs.Upgrade{DatabaseID: leader.ID, Plan: "standard-2", When: jobs.UpgradeAtOnce})
-		})
+		}, func(hook workflow.Hook) workflow.Hook { return h.freezing(followers[0], hook) })
 		b.mustWrite("after a cancel " + p.String())
 		m, err := db.MaintenanceOf(t.Context(), h.pool, op.ID)
 		if err != nil || m.State != platform.MaintenanceCancelled {
@@ -166,5 +169,7 @@ func TestUpgradeIsCancelledAtEveryStepBeforeThePointOfNoReturn(t *testing.T) {
 		}
 	}
 	b.close("at the end")
-	h.followsNow(follower)
+	for _, follower := range followers {
+		h.followsNow(follower)
+	}
 }
