@@ -74,6 +74,8 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		err = signInLinkCommand(ctx, cfg, args, stdout, stderr)
 	case command == "token":
 		err = tokenCommand(ctx, cfg, args, stdout, stderr)
+	case command == guardCommandName && len(args) == 0:
+		err = guardCommand(ctx, cfg, log)
 	case command == "stop-all" && len(args) == 0:
 		err = stopAllCommand(ctx, cfg, log, stdout)
 	default:

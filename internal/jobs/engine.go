@@ -70,6 +70,9 @@ type Engine interface {
 	// last processes may still be sending WAL. proof waits for pg_controldata's own
 	// word, which is under way then: call it before the point of no return.
 	StopForSwitch(ctx context.Context, epoch int64, s engine.Server, keepSlot string) (control engine.ControlData, proof engine.Proof, err error)
+	// TakeOver makes epoch the newest of servers and pools: no older attempt acts
+	// on them from then on. One that is not there is left out.
+	TakeOver(ctx context.Context, epoch int64, servers []engine.Server, pools []engine.Pool) error
 	// EndAll ends whatever is left of a stopped server and proves it gone.
 	EndAll(ctx context.Context, epoch int64, s engine.Server) error
 	// Kill is the fence for a sick server: SIGKILL to every process of the

@@ -71,7 +71,7 @@ func (j *Jobs) newChangeover(ctx context.Context, a *workflow.Attempt) (*changeo
 	maker := &followerMaker{databaseMaker: &databaseMaker{a, j, it}, leader: old}
 	c := &changeover{&switcher{followerMaker: maker, old: old, facts: facts}, app}
 	c.takeOver, c.movingPools, c.accepts = c.swapRoles, c.poolsOfApp, "promote"
-	return c, nil
+	return c, c.goOn(ctx)
 }
 
 func (c *changeover) check(ctx context.Context) error {

@@ -45,6 +45,8 @@ type Config struct {
 	// Elect makes Start wait until no other process on the same control database
 	// holds the engine, and then also watch the servers.
 	Elect bool
+	// Guard starts a guardian; nil: none watches over the connection pools.
+	Guard func(Holding) (Guardian, error)
 	// Now is the clock of the maintenances; time.Now when nil.
 	Now func() time.Time
 	// SwitchPatience is how long a maintenance waits for transactions that have

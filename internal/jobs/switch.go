@@ -40,6 +40,8 @@ type switcher struct {
 	seen       postgres.Outage // what the probe saw, once it has stopped
 	moving     []engine.Pool   // the connection pools that go with the switch; nil before they were read
 	heldSince  time.Time       // the pools' clients wait since then; zero in an attempt that began later
+	held       bool            // they wait, as far as is known
+	guardian   Guardian        // lets them go on when this program dies; nil: nobody does
 }
 
 func (c *switcher) close() {
@@ -50,6 +52,11 @@ func (c *switcher) close() {
 	}
 	if c.probe != nil {
 		c.probe.Stop()
+	}
+	if c.guardian != nil && c.held {
+		c.guardian.Abandon() // whoever goes on has its own
+	} else {
+		c.dismiss()
 	}
 }
 
@@ -70,6 +77,11 @@ func (c *switcher) prepareSwitch(ctx context.Context) error {
 	}
 	if err := c.markOldFenced(ctx); err != nil {
 		return err
+	}
+	if c.guardian != nil {
+		watching, cancel := context.WithTimeout(ctx, guardianPatience)
+		defer cancel()
+		c.guardian.Ready(watching)
 	}
 	c.Detail("Checkpoints done, %s marked as fenced", c.old.name())
 	return nil
@@ -100,6 +112,7 @@ func (c *switcher) makeReady(ctx context.Context) error {
 	if err := c.j.Engine.PrepareStop(ctx, c.old.Server); err != nil {
 		return err
 	}
+	c.arm(ctx)
 	return c.armProbe(ctx)
 }
 
@@ -143,6 +156,9 @@ func (c *switcher) lost(err error) error {
 // "shut down": the shutdown checkpoint is then the end of its timeline.
 func (c *switcher) fenceWrites(ctx context.Context) error {
 	if err := c.markOldFencedAgain(ctx); err != nil {
+		return err
+	}
+	if err := c.holdAgain(ctx); err != nil {
 		return err
 	}
 	c.countEnded(ctx)

@@ -130,6 +130,7 @@ func (c *switcher) pausePools(ctx context.Context) error {
 		return err
 	}
 	asked := time.Now()
+	c.held = true
 	errs := c.onEach(pools, func(p engine.Pool) error {
 		// A frozen PgBouncer must not keep the others' clients waiting.
 		bounded, cancel := context.WithTimeout(ctx, pauseLimit+pauseMargin)
@@ -167,7 +168,9 @@ func (c *switcher) releasePools(ctx context.Context) error {
 		return err
 	}
 	c.heldSince = time.Time{}
-	return c.routeAll(ctx, pools, c.old)
+	err = c.routeAll(ctx, pools, c.old)
+	c.held = err != nil
+	return err
 }
 
 // resumePools lets the clients go on with the new leader. A pool that cannot be
@@ -197,6 +200,7 @@ func (c *switcher) resumePools(ctx context.Context) error {
 		since = *began // held by an attempt before this one
 	}
 	c.facts.HeldMS = milliseconds(time.Since(since))
+	c.dismiss()
 	c.Detail("%s", c.describeHeld(len(pools)))
 	return nil
 }
@@ -213,7 +217,11 @@ func (c *switcher) setRight(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.routeAll(ctx, pools, c.it)
+	err = c.routeAll(ctx, pools, c.it)
+	if err == nil {
+		c.dismiss()
+	}
+	return err
 }
 
 // routeAll makes pools lead to a place, also those whose PgBouncer died.

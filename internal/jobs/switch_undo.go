@@ -8,7 +8,6 @@ import (
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
-	"changeover/internal/platform/engine"
 	"changeover/internal/platform/postgres"
 
 	"github.com/jackc/pgx/v5"
@@ -31,20 +30,10 @@ func (c *switcher) openOldLeader(ctx context.Context) error {
 	if !inRecovery {
 		return fmt.Errorf("%s has left recovery, so %s stays fenced; a person must look at both", c.it.name(), c.old.name())
 	}
-	if status.Running && status.StandbySignal && status.Control.State != engine.InProduction {
-		// One of its processes crashed after the mark was set, so it restarted
-		// itself into recovery, and only another start takes it out of there.
-		if err := c.j.Engine.Stop(ctx, c.Epoch, c.old.Server); err != nil {
-			return err
-		}
-	}
-	if err := c.j.Engine.Unfence(ctx, c.Epoch, c.old.Server); err != nil {
+	if err := openAgain(ctx, c.j.Engine, c.Epoch, c.old.Server); err != nil {
 		return err
 	}
 	c.old.Server.Fenced = false
-	if err := c.j.Engine.Start(ctx, c.Epoch, c.old.Server); err != nil {
-		return err
-	}
 	facts := db.Changeover{OperationID: c.Operation.ID}
 	if c.probe != nil && c.awaitWrite(ctx, c.old, 2*time.Second) == nil {
 		c.measure(&facts)

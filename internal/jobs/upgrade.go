@@ -88,7 +88,10 @@ func (j *Jobs) newUpgrader(ctx context.Context, a *workflow.Attempt) (*upgrader,
 	if err != nil {
 		return nil, err
 	}
-	return u, u.wantSlots(ctx, moves)
+	if err := u.wantSlots(ctx, moves); err != nil {
+		return nil, err
+	}
+	return u, u.goOn(ctx)
 }
 
 // wantSlots says for whom slots are made on the candidate: the followers that

@@ -19,7 +19,6 @@ import (
 
 	"changeover/internal/db"
 	"changeover/internal/jobs"
-	"changeover/internal/platform/engine/local"
 )
 
 // workerVariable makes the test binary a worker: a process of its own that runs
@@ -30,6 +29,13 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(workerVariable); text != "" {
 		if err := work(text); err != nil {
 			fmt.Fprintln(os.Stderr, "worker:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if home := os.Getenv(guardianVariable); home != "" {
+		if err := beGuardian(home); err != nil {
+			fmt.Fprintln(os.Stderr, "guardian:", err)
 			os.Exit(1)
 		}
 		return
@@ -61,7 +67,7 @@ func work(text string) error {
 	if err != nil {
 		return err
 	}
-	engine, err := local.Open(local.Config{Home: o.Home, Zones: []local.Zone{{Name: "a", Dir: o.Home}, {Name: "b", Dir: o.Home + "/b"}}})
+	engine, err := testEngine(o.Home)
 	if err != nil {
 		return err
 	}
@@ -85,7 +91,7 @@ func work(text string) error {
 		}
 		o.Point = ""
 		return syscall.Kill(os.Getpid(), o.Signal) // nobody gets past this with SIGKILL
-	}, func(c *jobs.Config) { c.Hooks = hooks })
+	}, func(c *jobs.Config) { c.Hooks, c.Guard = hooks, guardBy(engine, o.Home) })
 	if err != nil {
 		return err
 	}

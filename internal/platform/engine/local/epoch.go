@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,30 @@ func (e *Engine) act(ctx context.Context, epoch int64, c cluster, effect func() 
 		}
 	}
 	return effect()
+}
+
+// TakeOver makes epoch the newest of servers and pools, and does nothing else: no
+// older attempt acts on them from then on, and what is looked at afterwards stays
+// true. One that is not there is left out.
+func (e *Engine) TakeOver(ctx context.Context, epoch int64, servers []engine.Server, pools []engine.Pool) error {
+	clusters := make([]cluster, 0, len(servers)+len(pools))
+	for _, s := range servers {
+		c, err := e.ownCluster(s)
+		if err != nil {
+			return err
+		}
+		clusters = append(clusters, c)
+	}
+	for _, p := range pools {
+		clusters = append(clusters, e.poolCluster(p.ID))
+	}
+	for _, c := range clusters {
+		err := e.act(ctx, epoch, c, func() error { return nil })
+		if err != nil && platform.KindOf(err) != platform.KindNotFound {
+			return err
+		}
+	}
+	return nil
 }
 
 // exclusively runs effect under the same lock for the engine's own upkeep,

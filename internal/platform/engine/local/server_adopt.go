@@ -57,7 +57,7 @@ func (e *Engine) adopt(ctx context.Context, s engine.Server) error {
 // StopAll stops every server of this state directory and the control cluster
 // last, whether or not the control database knows them.
 func (e *Engine) StopAll(ctx context.Context) error {
-	var errs []error
+	errs := []error{e.endGuardians(ctx)} // first: they start servers
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for _, c := range e.foundPools() {
@@ -118,7 +118,7 @@ func majorOf(data string) int {
 // thrown away: for tests. SIGQUIT comes first, since a server that is killed
 // outright leaves shared memory behind for a next start, and there is none.
 func (e *Engine) KillAll(ctx context.Context) error {
-	var errs []error
+	errs := []error{e.endGuardians(ctx)} // first: they start servers
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for _, c := range append(e.found(), e.controlCluster(0)) {

@@ -1,0 +1,32 @@
+package local
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+)
+
+// GuardianDir is the directory that guardians stand in, by which they are known.
+// It is made where it is missing.
+func (e *Engine) GuardianDir() (string, error) {
+	dir := filepath.Join(e.config.Home, "guardian")
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// Guardians are the processes of guardians on this state directory. They run as
+// this program does, not as the databases' user.
+func (e *Engine) Guardians() ([]int, error) {
+	dir, err := e.GuardianDir()
+	if err != nil {
+		return nil, err
+	}
+	return processesIn(dir, os.Geteuid())
+}
+
+func (e *Engine) endGuardians(ctx context.Context) error {
+	dir, err := e.GuardianDir()
+	if err != nil {
+		return err
+	}
+	return e.endProcesses(ctx, "the guardian", 0, e.Guardians, dir)
+}

@@ -1,0 +1,198 @@
+// Package guardian is a process that watches another one and acts when that is
+// gone: both ends of it, and no more. What it does then is its caller's to say.
+// It must not import anything else of ours.
+package guardian
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// beatEvery is how often the watched program says that it lives.
+	beatEvery = 200 * time.Millisecond
+	// tickEvery and patience: after so many ticks without a beat the program counts
+	// as gone. Ticks are counted, not time: a machine that was asleep wakes to one.
+	tickEvery = 100 * time.Millisecond
+	patience  = 18
+	// logLimit is where the log begins anew.
+	logLimit = 1 << 20
+)
+
+// LogFile is where a guardian's own words go, in the directory it stands in.
+const LogFile = "guardian.log"
+
+const dismissed = 'x'
+
+// Guardian is a running guardian as the program sees it that it watches.
+type Guardian struct {
+	beat  *os.File
+	ready chan struct{}
+	ended chan struct{} // its process was reaped
+
+	mu   sync.Mutex // guards gone
+	gone bool
+	stop chan struct{} // closed with gone
+}
+
+// Start starts command as a guardian that is told brief, one line. It stands in
+// dir, by which it is known, in a session of its own: what ends this program does
+// not end it. Its environment is env.
+func Start(command, env []string, dir string, brief []byte) (*Guardian, error) {
+	path := filepath.Join(dir, LogFile)
+	if info, err := os.Stat(path); err == nil && info.Size() > logLimit {
+		if err := os.Truncate(path, 0); err != nil {
+			return nil, err
+		}
+	}
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	read, beat, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close()
+	readyRead, readyWrite, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, beat.Close())
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env, cmd.Dir = env, dir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = read, log, log, []*os.File{readyWrite}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	_ = readyWrite.Close() // the guardian's end is what counts
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start of a guardian: %w", err), beat.Close(), readyRead.Close())
+	}
+	g := &Guardian{beat: beat, ready: make(chan struct{}), ended: make(chan struct{}), stop: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // reaped; how it ended is in its log
+		close(g.ended)
+	}()
+	go func() {
+		_, _ = readyRead.Read(make([]byte, 1)) // a byte says ready, the end that it is gone
+		_ = readyRead.Close()
+		close(g.ready)
+	}()
+	// Not more than a pipe holds, so that it does not wait for the other end.
+	if _, err := beat.Write(append(brief, '\n')); err != nil {
+		g.end(0)
+		return nil, fmt.Errorf("a guardian takes no brief: %w", err)
+	}
+	go g.beatOn()
+	return g, nil
+}
+
+func (g *Guardian) beatOn() {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.stop:
+			return
+		case <-tick.C:
+		}
+		g.mu.Lock()
+		if !g.gone {
+			_, _ = g.beat.Write([]byte{'.'}) // one that died cannot be told
+		}
+		g.mu.Unlock()
+	}
+}
+
+// Ready returns when the guardian has understood its brief, or ended, or ctx has.
+func (g *Guardian) Ready(ctx context.Context) {
+	select {
+	case <-g.ready:
+	case <-ctx.Done():
+	}
+}
+
+// Dismiss ends the guardian: there is nothing left to guard.
+func (g *Guardian) Dismiss() { g.end(dismissed) }
+
+// Abandon leaves the guardian to itself, as the end of this program would.
+func (g *Guardian) Abandon() { g.end(0) }
+
+func (g *Guardian) end(word byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gone {
+		return
+	}
+	g.gone = true
+	close(g.stop)
+	if word != 0 {
+		_, _ = g.beat.Write([]byte{word})
+	}
+	_ = g.beat.Close()
+}
+
+// Watch is the guardian's own side.
+type Watch struct {
+	Brief []byte
+	beats chan byte
+}
+
+// Begin reads the brief from in and says that it is there on the descriptor 3.
+func Begin(in io.Reader) (*Watch, error) {
+	// Inherited descriptors stay open in what is started from here.
+	syscall.CloseOnExec(3)
+	text := bufio.NewReader(in)
+	brief, err := text.ReadBytes('\n')
+	if err != nil {
+		return nil, fmt.Errorf("there is no brief: %w", err)
+	}
+	w := &Watch{Brief: brief, beats: make(chan byte)}
+	go func() {
+		for {
+			b, err := text.ReadByte()
+			if err != nil {
+				return
+			}
+			w.beats <- b
+		}
+	}()
+	return w, nil
+}
+
+// Ready tells the watched program that it is watched.
+func (w *Watch) Ready() {
+	ready := os.NewFile(3, "ready")
+	_, _ = ready.Write([]byte{'r'}) // who is not there any more need not know
+	_ = ready.Close()
+}
+
+// Abandoned returns true when the watched program has been silent for too long,
+// and false when it dismisses its guardian, or ctx ends.
+func (w *Watch) Abandoned(ctx context.Context) bool {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for silent := 0; silent < patience; {
+		select {
+		case <-ctx.Done():
+			return false
+		case b := <-w.beats:
+			if b == dismissed {
+				return false
+			}
+			silent = 0
+		case <-tick.C:
+			silent++
+		}
+	}
+	return true
+}
