@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"changeover/internal/db"
 	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/page"
@@ -61,14 +62,24 @@ func waitsForPools(d drawnOperation) bool {
 }
 
 // pooledTransactions are the transactions through the connection pools that hold
-// a switch up, the oldest first, with buttons for whoever may end them.
+// a switch up, the oldest first, with buttons for whoever may end them. Those of a
+// pool that stays hold up nothing.
 func (a *app) pooledTransactions(ctx context.Context, d drawnOperation, old platform.Database, may bool) ([]component.Connected, error) {
 	if !waitsForPools(d) {
 		return nil, nil
 	}
 	asked, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	pids, err := a.jobs.PooledTransactions(asked, old.ID)
+	attachments, err := db.AttachmentsOfDatabase(asked, a.pool, old.ID)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int64
+	moving, _ := poolsInSwitch(old, attachments, d.op.Kind == platform.FollowerChangeover)
+	for _, t := range moving {
+		ids = append(ids, *t.PoolID)
+	}
+	pids, err := a.jobs.PooledTransactions(asked, old.ID, ids)
 	if err != nil || len(pids) == 0 {
 		return nil, err
 	}

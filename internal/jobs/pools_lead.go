@@ -30,15 +30,18 @@ func (j *Jobs) LeadPool(ctx context.Context, actor string, attachmentID int64) (
 }
 
 // PooledTransactions are the processes, on a database's server, of the
-// transactions that are open through its connection pools. One that does not
-// answer has none that could be ended.
-func (j *Jobs) PooledTransactions(ctx context.Context, databaseID int64) ([]int, error) {
+// transactions that are open through those of its connection pools whose ids are
+// given. One that does not answer has none that could be ended.
+func (j *Jobs) PooledTransactions(ctx context.Context, databaseID int64, poolIDs []int64) ([]int, error) {
 	pools, err := db.PoolsOf(ctx, j.Pool, databaseID)
 	if err != nil {
 		return nil, err
 	}
 	var all []int
 	for _, p := range pools {
+		if !slices.Contains(poolIDs, p.ID) {
+			continue
+		}
 		e, err := j.enginePool(p)
 		if err != nil {
 			return nil, err
