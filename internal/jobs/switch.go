@@ -41,6 +41,7 @@ type switcher struct {
 	moving     []engine.Pool   // the connection pools that go with the switch; nil before they were read
 	heldSince  time.Time       // the pools' clients wait since then; zero in an attempt that began later
 	held       bool            // they wait, as far as is known
+	late       <-chan struct{} // closed when nothing is asked of pools from the side any more; nil: nothing is
 	guardian   Guardian        // lets them go on when this program dies; nil: nobody does
 }
 
@@ -53,6 +54,7 @@ func (c *switcher) close() {
 	if c.probe != nil {
 		c.probe.Stop()
 	}
+	c.settle()
 	if c.guardian != nil && c.held {
 		c.guardian.Abandon() // whoever goes on has its own
 	} else {

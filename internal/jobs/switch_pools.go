@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -173,67 +172,18 @@ func (c *switcher) releasePools(ctx context.Context) error {
 	return err
 }
 
-// resumePools lets the clients go on with the new leader. A pool that cannot be
-// reached must not hold up the app's other connections: it is set right before
-// the old leader is started.
-func (c *switcher) resumePools(ctx context.Context) error {
-	pools, err := c.pools(ctx)
-	if err != nil {
-		return err
-	}
-	if len(pools) == 0 {
-		c.Detail("No connection pool leads to it")
-		return nil
-	}
-	bounded, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if err := c.routeAll(bounded, pools, c.it); err != nil {
-		if isStale(err) {
-			return err
-		}
-		c.Log.Error("a connection pool does not lead to the new leader yet", "error", err)
-		c.Detail("A connection pool does not answer; it is set right soon")
-		return nil
-	}
-	since := c.heldSince
-	if began := c.StartedAt("pause_pools"); since.IsZero() && began != nil {
-		since = *began // held by an attempt before this one
-	}
-	c.facts.HeldMS = milliseconds(time.Since(since))
-	c.dismiss()
-	c.Detail("%s", c.describeHeld(len(pools)))
-	return nil
-}
-
-func (c *switcher) describeHeld(pools int) string {
-	return fmt.Sprintf("%s led to %s, held for %.0f ms in all", counted(pools, "connection pool"), c.it.name(), *c.facts.HeldMS)
-}
-
-// setRight makes all pools lead to the new leader, those too that were attached
-// since or could not be reached: none may lead to the old one once that answers
-// again (safety 2).
-func (c *switcher) setRight(ctx context.Context) error {
-	pools, err := c.readPools(ctx)
-	if err != nil {
-		return err
-	}
-	err = c.routeAll(ctx, pools, c.it)
-	if err == nil {
-		c.dismiss()
-	}
-	return err
-}
-
 // routeAll makes pools lead to a place, also those whose PgBouncer died.
 func (c *switcher) routeAll(ctx context.Context, pools []engine.Pool, to place) error {
-	return c.onEach(pools, func(p engine.Pool) error {
-		p.ServerPort = to.Server.Port
-		err := c.j.Engine.RoutePool(ctx, c.Epoch, p)
-		if err == nil || isStale(err) || ctx.Err() != nil {
-			return err
-		}
-		return c.j.Engine.StartPool(ctx, c.Epoch, p)
-	})
+	return c.onEach(pools, func(p engine.Pool) error { return c.route(ctx, p, to) })
+}
+
+func (c *switcher) route(ctx context.Context, p engine.Pool, to place) error {
+	p.ServerPort = to.Server.Port
+	err := c.j.Engine.RoutePool(ctx, c.Epoch, p)
+	if err == nil || isStale(err) || ctx.Err() != nil {
+		return err
+	}
+	return c.j.Engine.StartPool(ctx, c.Epoch, p)
 }
 
 // onEach runs fn on all pools at once: the pause of one is an outage while the

@@ -202,40 +202,6 @@ func TestPoolMovesToAnUnrelatedDatabase(t *testing.T) {
 	}
 }
 
-// A PgBouncer that is frozen does not keep the clients of the others waiting.
-func TestMeasuredFrozenPoolHoldsUpNoOther(t *testing.T) {
-	h := newHouse(t)
-	leader := h.leader("standard-0")
-	p := h.pooled(leader, 2)
-	frozen, err := h.jobs.AttachPool(t.Context(), actor, h.app.ID, leader.ID, "REPORTS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.setHook(func(when, what, name string) error {
-		if when == "before" && what == "do" && name == "pause_pools" {
-			pids, err := h.engine.PoolProcesses(*frozen.PoolID)
-			if err != nil || len(pids) != 1 {
-				t.Errorf("processes of the pool: %v %v", pids, err)
-				return nil
-			}
-			return syscall.Kill(pids[0], syscall.SIGSTOP)
-		}
-		return nil
-	})
-	op, err := h.jobs.StartUpgrade(t.Context(), actor, jobs.Upgrade{DatabaseID: leader.ID, Plan: "standard-2", When: jobs.UpgradeAtOnce})
-	op = h.ended(op, err, platform.OperationCompleted)
-	h.setHook(nil)
-	t.Logf("\n%s", h.timeline(op))
-	report := p.close("beside a frozen pool", true)
-	// The limit of a pause, what a PgBouncer may take to be reached, the switch.
-	if report.LongestGap > 2*time.Second {
-		t.Errorf("a client of the other pool waited for %s", report.LongestGap)
-	}
-	if status, err := h.engine.PoolStatus(engine.Pool{ID: *frozen.PoolID}); err != nil || !status.Running || status.ServerPort != h.serverOf(h.database(leader.ID)).Port {
-		t.Errorf("the frozen pool: %+v, %v; want it running and leading to the new server", status, err)
-	}
-}
-
 // A program that dies between what it wrote of a pool and what it did about it
 // leaves nothing undone: the next one starts what was attached and ends what was
 // detached, whatever of its files was there.
