@@ -32,6 +32,7 @@ type config struct {
 	// OwnerDatabaseURL is CHANGEOVER_OWNER_DATABASE_URL: as whom migrations run; empty: as DATABASE_URL.
 	OwnerDatabaseURL string
 	PostgresBin      []string // CHANGEOVER_POSTGRES_BIN, extra directories
+	PgBouncer        string   // CHANGEOVER_PGBOUNCER, the program; "" for the one that is found
 	Development      bool     // CHANGEOVER_DEVELOPMENT, serves /styleguide
 
 	OutgoingAllow outgoing.Allow // CHANGEOVER_OUTGOING_ALLOW, beside the public internet
@@ -112,6 +113,11 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 			return config{}, badSetting("CHANGEOVER_POSTGRES_BIN", "%s has no initdb in it. Give the bin directory of a PostgreSQL installation.", dir)
 		}
 		c.PostgresBin = append(c.PostgresBin, dir)
+	}
+	if c.PgBouncer = getenv("CHANGEOVER_PGBOUNCER"); c.PgBouncer != "" {
+		if info, err := os.Stat(c.PgBouncer); err != nil || info.IsDir() || info.Mode()&0o111 == 0 || !filepath.IsAbs(c.PgBouncer) {
+			return config{}, badSetting("CHANGEOVER_PGBOUNCER", "%s is not the absolute path of a program. Give that of a PgBouncer, or unset it to use the one that is installed.", c.PgBouncer)
+		}
 	}
 	if c.OutgoingAllow, err = outgoing.ParseAllow(getenv("CHANGEOVER_OUTGOING_ALLOW")); err != nil {
 		return config{}, badSetting("CHANGEOVER_OUTGOING_ALLOW", "%v.", err)

@@ -46,6 +46,7 @@ func TestReadConfig(t *testing.T) {
 		"CHANGEOVER_MEMORY_SCALE":    "2",
 		"DATABASE_URL":               "mysql://u:hunter2@h/d",
 		"CHANGEOVER_POSTGRES_BIN":    "/nonexistent",
+		"CHANGEOVER_PGBOUNCER":       "/nonexistent",
 		"CHANGEOVER_DEVELOPMENT":     "maybe",
 		"CHANGEOVER_SECOND_FACTOR":   "yes",
 		"CHANGEOVER_HOME":            "/proc/self/status",

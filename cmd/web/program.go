@@ -33,7 +33,7 @@ type program struct {
 func openEngine(cfg config, log *slog.Logger) (*local.Engine, error) {
 	config := local.Config{
 		Home: cfg.Home, DatabaseHost: cfg.DatabaseHost, PortFrom: cfg.FirstPort, PortTo: cfg.LastPort, MemoryScale: cfg.MemoryScale,
-		ExtraBinDirs: cfg.PostgresBin, Logger: log,
+		ExtraBinDirs: cfg.PostgresBin, PgBouncer: cfg.PgBouncer, Logger: log,
 	}
 	if ip := net.ParseIP(cfg.DatabaseHost); ip != nil && ip.IsUnspecified() {
 		config.PublicHost = cfg.URL.Hostname()

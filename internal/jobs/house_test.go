@@ -37,6 +37,7 @@ type house struct {
 	patience   time.Duration                 // with long transactions and followers; the program's when zero
 	clock      atomic.Int64                  // of the maintenances, in ns; the machine's while 0
 	wrap       func(jobs.Engine) jobs.Engine // puts something between the jobs and the engine
+	pgbouncer  string                        // the program; the installed one when empty
 	ownControl bool                          // the control database is a cluster of the house's own
 	durable    bool                          // the app's writers all wait for the disk: where a test kills a leader
 	quiet      bool                          // nothing is run here: a worker process does it
@@ -48,10 +49,11 @@ type house struct {
 
 func newHouse(t testing.TB, options ...func(*house)) *house {
 	t.Helper()
-	h := &house{t: t, engine: platformtest.New(t), sealer: dbtest.Sealer(t)}
+	h := &house{t: t, pgbouncer: os.Getenv("CHANGEOVER_PGBOUNCER"), sealer: dbtest.Sealer(t)}
 	for _, option := range options {
 		option(h)
 	}
+	h.engine = platformtest.NewWith(t, h.pgbouncer)
 	if h.ownControl {
 		h.openControl()
 	} else {

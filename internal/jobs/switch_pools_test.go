@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -151,55 +150,6 @@ func TestPooledClientsNoticeNothing(t *testing.T) {
 		t.Errorf("a client waited for %s", report.LongestGap)
 	}
 	h.inOrder("after three switches")
-}
-
-// What the pool's page says of prepared statements is true of the PgBouncer that
-// is installed: either they outlive a switch, or they do not work at all.
-func TestPreparedStatementsThroughAPool(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	leader := h.leader("standard-0")
-	follower := h.follower(leader, "standard-0")
-	p := h.pooled(leader, 2)
-	ctx := t.Context()
-	conn, err := pgx.Connect(ctx, p.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	ask := func() error {
-		var n int
-		for range 50 {
-			if err := conn.QueryRow(ctx, "plus", 20).Scan(&n); err != nil || n != 42 {
-				return errors.Join(err, fmt.Errorf("answered %d", n))
-			}
-		}
-		return nil
-	}
-	_, prepareErr := conn.Prepare(ctx, "plus", "select $1::int + 22")
-	version, prepared := h.engine.Pooler()
-	if !prepared {
-		for range 6 { // one of them has the session in which it was prepared
-			p.hold()
-		}
-		if prepareErr == nil && ask() == nil {
-			t.Errorf("PgBouncer %s keeps prepared statements, and the page says that it does not", version)
-		}
-		p.close("without prepared statements", true)
-		return
-	}
-	if prepareErr != nil {
-		t.Fatal(prepareErr)
-	}
-	if err := ask(); err != nil {
-		t.Fatal(err)
-	}
-	op, err := h.jobs.StartChangeover(ctx, actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
-	h.ended(op, err, platform.OperationCompleted)
-	if err := ask(); err != nil {
-		t.Errorf("after the switch: %v", err)
-	}
-	p.close("with prepared statements on PgBouncer "+version, true)
 }
 
 // A transaction that stays open through the pool makes the switch wait, and

@@ -54,7 +54,13 @@ type Server struct {
 // and removed when the test ends. For a TestMain, which has no *testing.T, use Open.
 func New(t testing.TB) *Platform {
 	t.Helper()
-	p, closePlatform, err := Open(io.Discard)
+	return NewWith(t, os.Getenv("CHANGEOVER_PGBOUNCER"))
+}
+
+// NewWith is New with the PgBouncer of that path; "" is the one that is installed.
+func NewWith(t testing.TB, pgbouncer string) *Platform {
+	t.Helper()
+	p, closePlatform, err := open(io.Discard, pgbouncer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +74,10 @@ func New(t testing.TB) *Platform {
 
 // Open is New with the engine's log going to log; the caller must call close.
 func Open(log io.Writer) (p *Platform, closePlatform func() error, err error) {
+	return open(log, os.Getenv("CHANGEOVER_PGBOUNCER"))
+}
+
+func open(log io.Writer, pgbouncer string) (p *Platform, closePlatform func() error, err error) {
 	home, err := os.MkdirTemp("/tmp", "co-test-")
 	if err != nil {
 		return nil, nil, err
@@ -76,7 +86,7 @@ func Open(log io.Writer) (p *Platform, closePlatform func() error, err error) {
 		return nil, nil, err
 	}
 	e, err := local.Open(local.Config{Home: home, Zones: []local.Zone{{Name: "a", Dir: home}, {Name: "b", Dir: home + "/b"}},
-		ExtraBinDirs: filepath.SplitList(os.Getenv("CHANGEOVER_POSTGRES_BIN")), Logger: slog.New(slog.NewTextHandler(log, nil))})
+		ExtraBinDirs: filepath.SplitList(os.Getenv("CHANGEOVER_POSTGRES_BIN")), PgBouncer: pgbouncer, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		_ = os.RemoveAll(home)
 		return nil, nil, err

@@ -45,6 +45,7 @@ type Config struct {
 	Zones            []Zone // in order of preference; default one zone "a" in Home
 	MemoryScale      float64
 	ExtraBinDirs     []string
+	PgBouncer        string // the program; empty: the one that is found
 	Logger           *slog.Logger
 }
 
@@ -109,7 +110,9 @@ func Open(config Config) (*Engine, error) {
 	if e.installations = findInstallations(config.ExtraBinDirs); len(e.installations) == 0 {
 		return nil, platform.Unavailable(nil, "No PostgreSQL was found on this machine. Install one, on Debian with: apt-get install postgresql. Or name the directory of its programs in CHANGEOVER_POSTGRES_BIN.")
 	}
-	e.pooler = findPooler(config.ExtraBinDirs)
+	if e.pooler = findPooler(config.PgBouncer, config.ExtraBinDirs); e.pooler == nil && config.PgBouncer != "" {
+		return nil, platform.Unavailable(nil, "%s is no PgBouncer that runs here. Name another one in CHANGEOVER_PGBOUNCER, or unset it.", config.PgBouncer)
+	}
 	if e.sockets, err = e.makeSocketDirectory(); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,11 @@ type pooler struct {
 var poolerVersion = regexp.MustCompile(`PgBouncer (\d+)\.(\d+)\S*`)
 
 // findPooler looks in extra first, then in the usual places; nil without one.
-func findPooler(extra []string) *pooler {
+// With only set no other one will do.
+func findPooler(only string, extra []string) *pooler {
+	if only != "" {
+		return poolerAt(only)
+	}
 	candidates := []string{}
 	for _, dir := range extra {
 		candidates = append(candidates, filepath.Join(dir, "pgbouncer"))
@@ -37,16 +41,23 @@ func findPooler(extra []string) *pooler {
 	}
 	candidates = append(candidates, "/usr/sbin/pgbouncer", "/opt/homebrew/bin/pgbouncer", "/usr/local/bin/pgbouncer")
 	for _, path := range candidates {
-		out, err := exec.Command(path, "--version").Output()
-		m := poolerVersion.FindStringSubmatch(string(out))
-		if err != nil || m == nil {
-			continue
+		if p := poolerAt(path); p != nil {
+			return p
 		}
-		major, _ := strconv.Atoi(m[1]) // digits by the pattern
-		minor, _ := strconv.Atoi(m[2])
-		return &pooler{path: path, version: strings.TrimPrefix(m[0], "PgBouncer "), prepared: major > 1 || major == 1 && minor >= 21}
 	}
 	return nil
+}
+
+// poolerAt is the PgBouncer of that path; nil where there is none.
+func poolerAt(path string) *pooler {
+	out, err := exec.Command(path, "--version").Output()
+	m := poolerVersion.FindStringSubmatch(string(out))
+	if err != nil || m == nil {
+		return nil
+	}
+	major, _ := strconv.Atoi(m[1]) // digits by the pattern
+	minor, _ := strconv.Atoi(m[2])
+	return &pooler{path: path, version: strings.TrimPrefix(m[0], "PgBouncer "), prepared: major > 1 || major == 1 && minor >= 21}
 }
 
 // Pooler is the version of the PgBouncer that pools run on, and whether it keeps
@@ -115,6 +126,9 @@ type applied struct {
 	Files string `json:"files"` // sums of what it reads at its start or by RELOAD
 	Sizes string `json:"sizes"`
 	Route int    `json:"route"` // the server's port
+	// Older: it does not know max_prepared_statements, whatever would be started in
+	// its place now, and would refuse the whole file for it.
+	Older bool `json:"older"`
 }
 
 // appliedFile holds it, and is not there while a PgBouncer is started.
@@ -146,6 +160,12 @@ func (e *Engine) noteApplied(c cluster, a applied) error {
 // goes by.
 func (e *Engine) writePool(c cluster, p engine.Pool) (applied, error) {
 	settings := e.poolSettings(p)
+	running, err := e.poolProcesses(c)
+	if err != nil {
+		return applied{}, err
+	}
+	older := !settings.Prepared || len(running) > 0 && readApplied(c).Older
+	settings.Prepared = !older
 	if err := e.writeCertificate(c); err != nil {
 		return applied{}, err
 	}
@@ -167,5 +187,5 @@ func (e *Engine) writePool(c cluster, p engine.Pool) (applied, error) {
 	if err := e.writeIfDifferent(filepath.Join(c.dir, pool.SizesFile), sizes); err != nil {
 		return applied{}, err
 	}
-	return applied{Files: hex.EncodeToString(read.Sum(nil)), Sizes: sizes, Route: p.ServerPort}, nil
+	return applied{Files: hex.EncodeToString(read.Sum(nil)), Sizes: sizes, Route: p.ServerPort, Older: older}, nil
 }
