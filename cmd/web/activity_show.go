@@ -19,14 +19,11 @@ import (
 // activityWithin is how long a page waits for a server that may be sick.
 const activityWithin = 2 * time.Second
 
-// withServer runs fn on an admin connection to the server that the database is.
-func (a *app) withServer(ctx context.Context, d platform.Database, fn func(context.Context, *pgx.Conn) error) error {
-	if d.ServerID == nil {
+// withServer runs fn on an admin connection to the server that the database is;
+// nil is one that has none yet.
+func (a *app) withServer(ctx context.Context, d platform.Database, server *platform.Server, fn func(context.Context, *pgx.Conn) error) error {
+	if server == nil {
 		return platform.Conflict("%s has no server yet. Wait until it is available.", d.Name)
-	}
-	server, err := db.ServerByID(ctx, a.pool, *d.ServerID)
-	if err != nil {
-		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, activityWithin)
 	defer cancel()
@@ -34,32 +31,56 @@ func (a *app) withServer(ctx context.Context, d platform.Database, fn func(conte
 		ID: server.ID, Zone: server.Zone, Port: server.Port, Major: server.Major, Plan: a.plan(server.Plan), Fenced: server.Fenced, Shared: server.Shared,
 	}, d.DatabaseName))
 	if err != nil {
-		return platform.Unavailable(err, "The server of %s does not answer. Look at its page in a few seconds.", d.Name)
+		return noAnswer(err, d.Name)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	return fn(ctx, conn)
 }
 
-// activity is who is connected to the database now.
+func noAnswer(err error, name string) error {
+	return platform.Unavailable(err, "The server of %s does not answer. Look at its page in a few seconds.", name)
+}
+
+// activity is who is connected to the database now. One of which it is known
+// that it does not answer is not asked: no page waits for that.
 func (a *app) activity(ctx context.Context, d platform.Database) ([]platform.Backend, error) {
+	server, err := a.serverOf(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	reading, err := db.ReadingOf(ctx, a.pool, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a.activityOn(ctx, d, server, reading)
+}
+
+// activityOn is activity where the server and its newest reading are known.
+func (a *app) activityOn(ctx context.Context, d platform.Database, server *platform.Server, reading db.Reading) ([]platform.Backend, error) {
+	if away(reading) {
+		return nil, noAnswer(nil, d.Name)
+	}
 	var backends []platform.Backend
-	err := a.withServer(ctx, d, func(ctx context.Context, conn *pgx.Conn) (err error) {
+	err := a.withServer(ctx, d, server, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		backends, err = postgres.Activity(ctx, conn)
 		return err
 	})
 	return backends, err
 }
 
+// away is whether the newest look at a database's server found no answer.
+func away(r db.Reading) bool { return r.Known && !r.Answers }
+
 // activityView never fails: a server that cannot be asked is a sentence. The
 // text of a query can hold data, so it is for those who operate the app.
-func (a *app) activityView(ctx context.Context, row db.DatabaseListRow, may platform.Role) page.ActivityView {
+func (a *app) activityView(ctx context.Context, row db.DatabaseListRow, server *platform.Server, may platform.Role) page.ActivityView {
 	d := row.Database
 	view := page.ActivityView{DatabaseName: d.Name, May: may}
 	if d.State != platform.DatabaseAvailable && d.State != platform.DatabaseFenced {
 		view.Problem = fmt.Sprintf("It is %s, so nobody is connected.", d.State)
 		return view
 	}
-	backends, err := a.activity(ctx, d)
+	backends, err := a.activityOn(ctx, d, server, row.Reading)
 	if err != nil {
 		view.Problem = failureOf(err, "").Message
 		return view
@@ -140,7 +161,11 @@ func (a *app) endActivity(c echo.Context, what string, end func(context.Context,
 		return err
 	}
 	noteSubject(c, fmt.Sprintf("%s pid %d", row.Database.Name, pid))
-	err = a.withServer(c.Request().Context(), row.Database, func(ctx context.Context, conn *pgx.Conn) error { return end(ctx, conn, int(pid)) })
+	server, err := a.serverOf(c.Request().Context(), row.Database)
+	if err != nil {
+		return err
+	}
+	err = a.withServer(c.Request().Context(), row.Database, server, func(ctx context.Context, conn *pgx.Conn) error { return end(ctx, conn, int(pid)) })
 	if err != nil {
 		return err
 	}

@@ -47,18 +47,8 @@ func (a *app) showAppIndex(c echo.Context, form component.Form) error {
 		return err
 	}
 	for _, app := range apps {
-		row := page.AppRow{Name: app.Name, MaintenanceOn: app.MaintenanceOn, Release: app.Release}
+		row := page.AppRow{Name: app.Name, MaintenanceOn: app.MaintenanceOn, Formation: app.Formation, Release: app.Release, ReleasedAt: app.ReleasedAt}
 		row.MonthlyCents, row.Databases = a.usesOf(app.Name, databases)
-		if row.Formation, err = a.formationOf(ctx, app.ID); err != nil {
-			return err
-		}
-		releases, err := db.ListReleases(ctx, a.pool, app.ID, 1)
-		if err != nil {
-			return err
-		}
-		if len(releases) > 0 {
-			row.ReleasedAt = &releases[0].CreatedAt
-		}
 		view.Apps = append(view.Apps, row)
 	}
 	f, err := a.frame(c, "Apps", layout.NavApps)
@@ -82,11 +72,6 @@ func (a *app) usesOf(app string, databases []db.DatabaseListRow) (cents int64, l
 		}
 	}
 	return cents, links
-}
-
-func (a *app) formationOf(ctx context.Context, appID int64) (string, error) {
-	formation, err := db.Formation(ctx, a.pool, appID)
-	return formationWords(formation), err
 }
 
 // appCreate serves POST /apps.

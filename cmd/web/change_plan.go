@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 	"time"
 
@@ -27,14 +28,18 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	}
 	d := row.Database
 	method := chosenMethod(form.Value("method", c.QueryParam("method")), a.chosenFollower(c, form))
-	view, err := a.changePlanView(c, form, row, method)
+	around, err := a.aroundPlan(c.Request().Context(), d)
+	if err != nil {
+		return err
+	}
+	view, err := a.changePlanView(c, form, row, around, method)
 	if err != nil {
 		return err
 	}
 	// One that cannot be used does not stay chosen where another one can; what was
 	// just refused stays where its reason stands.
 	if better := view.Recommended(); len(form.Errors) == 0 && better != "" && better != method && !view.Possible(method) {
-		if view, err = a.changePlanView(c, form, row, better); err != nil {
+		if view, err = a.changePlanView(c, form, row, around, better); err != nil {
 			return err
 		}
 	}
@@ -47,18 +52,37 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	return a.render(c, statusOr(c), page.ChangePlan(f, view))
 }
 
+// aroundPlan is what the page shows whichever method is chosen.
+type aroundPlan struct {
+	followers   []db.DatabaseListRow
+	attachments []platform.Attachment
+	outages     []time.Duration // of the last switches of this data
+}
+
+func (a *app) aroundPlan(ctx context.Context, d platform.Database) (around aroundPlan, err error) {
+	var leader *db.DatabaseListRow
+	if leader, around.followers, err = a.relatives(ctx, d); err != nil {
+		return around, err
+	}
+	if leader != nil { // others of its leader: none of its own
+		around.followers = nil
+	}
+	if around.attachments, err = db.AttachmentsOfDatabase(ctx, a.pool, d.ID); err != nil {
+		return around, err
+	}
+	around.outages, err = a.outagesBefore(ctx, d.ID, math.MaxInt64)
+	return around, err
+}
+
 // changePlanView is the page with one method chosen.
-func (a *app) changePlanView(c echo.Context, form component.Form, row db.DatabaseListRow, method string) (page.ChangePlanView, error) {
+func (a *app) changePlanView(c echo.Context, form component.Form, row db.DatabaseListRow, around aroundPlan, method string) (page.ChangePlanView, error) {
 	ctx, d := c.Request().Context(), row.Database
 	chosen := func(field string) string { return form.Value(field, c.QueryParam(field)) }
 	view := page.ChangePlanView{
 		Form: form, DatabaseName: d.Name, AppName: d.AppName, Plan: a.plan(d.Plan), Version: row.Reading.Version, DataBytes: row.Reading.DataBytes,
 		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, CheckedAt: time.Now(), Method: method,
 	}
-	followers, err := a.followerRows(ctx, d)
-	if err != nil {
-		return view, err
-	}
+	followers := around.followers
 	follower := a.chosenFollower(c, form)
 	var picked *db.DatabaseListRow
 	if view.Method == methodChangeover {
@@ -71,11 +95,11 @@ func (a *app) changePlanView(c echo.Context, form component.Form, row db.Databas
 	if err := a.fillUpgrade(ctx, &view, row); err != nil {
 		return view, err
 	}
-	if err := a.fillMethods(ctx, &view, row, followers, picked); err != nil {
+	if err := a.fillMethods(ctx, &view, row, around, picked); err != nil {
 		return view, err
 	}
 	a.fillPreflight(ctx, &view, row, picked)
-	return view, a.fillConsequences(ctx, &view, row, followers, picked)
+	return view, a.fillConsequences(ctx, &view, row, around, picked)
 }
 
 // chosenFollower is the follower that was chosen. The form sends a plan with
@@ -194,7 +218,11 @@ func (a *app) fillPreflight(ctx context.Context, view *page.ChangePlanView, row 
 	defer cancel()
 	var checks []platform.Check
 	var err error
-	if view.Upgrade.AtOnce {
+	if away(row.Reading) {
+		err = noAnswer(nil, row.Database.Name) // it is known already: no page waits for it
+	} else if picked != nil && away(picked.Reading) {
+		err = noAnswer(nil, picked.Database.Name)
+	} else if view.Upgrade.AtOnce {
 		checks, err = a.jobs.PreflightMove(ctx, row.Database.ID)
 	} else {
 		checks, err = a.jobs.Preflight(ctx, row.Database.ID, followerID, view.Target)
@@ -229,19 +257,19 @@ func checkTone(s platform.CheckState) component.Tone {
 }
 
 // fillConsequences fills in who is connected, what runs, and what stays behind.
-func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, followers []db.DatabaseListRow, picked *db.DatabaseListRow) error {
+func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, around aroundPlan, picked *db.DatabaseListRow) error {
 	d := row.Database
-	if backends, err := a.activity(ctx, d); err == nil {
+	server, err := a.serverOf(ctx, d)
+	if err != nil {
+		return err
+	}
+	if backends, err := a.activityOn(ctx, d, server, row.Reading); err == nil {
 		view.Connected, view.ConnectedTotal = connected(backends, d.Name), len(backends)
 	}
 	// Scheduled jobs run outside this program, so it is always asked. In an
 	// upgrade the app is not scaled down, and its jobs see what its processes see.
 	view.HasJobs = view.Method == methodChangeover
-	attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, d.ID)
-	if err != nil {
-		return err
-	}
-	moving, staying := poolsInSwitch(d, attachments, view.Method == methodChangeover)
+	moving, staying := poolsInSwitch(d, around.attachments, view.Method == methodChangeover)
 	for _, t := range moving {
 		view.Moving = append(view.Moving, fmt.Sprintf("Connection pool %s of %s: its clients wait and notice nothing else.", t.Name, t.AppName))
 	}
@@ -251,12 +279,12 @@ func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, r
 	for _, t := range staying {
 		view.NotMoving = append(view.NotMoving, fmt.Sprintf("Connection pool %s of %s stays with the old leader, where it can only read. One button leads it to the new one afterwards.", t.Name, t.AppName))
 	}
-	for _, f := range followers {
+	for _, f := range around.followers {
 		if picked == nil || f.Database.ID != picked.Database.ID {
 			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s follows the old leader and stays with it. It can be re-created afterwards.", f.Database.Name))
 		}
 	}
-	for _, t := range attachments {
+	for _, t := range around.attachments {
 		switch {
 		case t.IsPooled():
 		case t.AppID != d.AppID:

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func chosenMethod(method, follower string) string {
 
 // fillMethods fills in the three columns and the steps of the chosen one. Copy
 // is not built yet, and its column says so; its figures are left out, not made up.
-func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, followers []db.DatabaseListRow, picked *db.DatabaseListRow) error {
+func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, around aroundPlan, picked *db.DatabaseListRow) error {
 	busy := changePlanRefusal(row)
 	view.UpgradeRefusal, view.FollowerRefusal = or(busy, view.UpgradeRefusal), or(busy, view.FollowerRefusal)
 	kind, refusal := platform.Upgrade, view.UpgradeRefusal
@@ -56,10 +55,7 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 			return i.Name == "reserve_server" || i.Name == "copy_leader" || i.Name == "start_follower" || i.Name == "attach"
 		})
 	}
-	outages, err := a.outagesBefore(ctx, row.Database.ID, math.MaxInt64)
-	if err != nil {
-		return err
-	}
+	outages := around.outages
 	usually := median(outages)
 	view.Timeline = planned(kind, infos, usual, usually)
 	if kind == platform.Upgrade {
@@ -90,7 +86,7 @@ func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db
 	none := page.MethodCell{}
 	duplicate.Version, duplicate.Outage, duplicate.Preparation, duplicate.ExtraCost = none, none, none, none
 	duplicate.Followers, duplicate.Names, duplicate.UndoUntil = none, none, none
-	upgrade, changeover := a.upgradeMethod(view, row, expected), a.changeoverMethod(view, row, followers, picked, expected)
+	upgrade, changeover := a.upgradeMethod(view, row, expected), a.changeoverMethod(view, row, around.followers, picked, expected)
 	switch {
 	case upgrade.Possible && view.Upgrade.AtOnce:
 		upgrade.Recommended, upgrade.RecommendedWhy = true, "It keeps the name, and nothing has to be dumped and loaded by hand."
@@ -192,12 +188,8 @@ func (a *app) outagesBefore(ctx context.Context, databaseID, operationID int64) 
 		if op.ID >= operationID || !op.Kind.Switches() || op.State != platform.OperationCompleted || len(outages) == 3 {
 			continue
 		}
-		change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
-		if err != nil {
-			return nil, err
-		}
-		if change.OutageMS != nil {
-			outages = append(outages, time.Duration(*change.OutageMS*float64(time.Millisecond)))
+		if op.OutageMS != nil {
+			outages = append(outages, time.Duration(*op.OutageMS*float64(time.Millisecond)))
 		}
 	}
 	return outages, nil

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -106,40 +108,42 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 		ID: d.ID, Name: d.Name, AppName: d.AppName, Plan: plan, State: d.State, Status: a.databaseStatus(row), Role: databaseRole(row),
 		May: access.On(d.AppID), AppUnseen: !access.SeesAny(d.AppID),
 	}
-	followers, err := a.followerRows(ctx, d)
+	leader, followers, err := a.relatives(ctx, d)
 	if err != nil {
 		return view, err
 	}
-	var leader *db.DatabaseListRow
-	if d.IsFollower() {
-		l, err := a.databaseNamed(ctx, platform.Everything(), row.LeaderName)
-		if err != nil {
-			return view, err
-		}
-		leader = &l
+	operations, err := db.OperationsOf(ctx, a.pool, d.ID, mostHistory)
+	if err != nil {
+		return view, err
 	}
 	attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, d.ID)
 	if err != nil {
 		return view, err
 	}
-	if view.Facts, err = a.databaseFacts(ctx, access, row, leader, followers, now); err != nil {
+	apps, err := db.ListApps(ctx, a.pool, access)
+	if err != nil {
 		return view, err
 	}
-	if view.Topology, err = a.topology(ctx, access, row, leader, followers); err != nil {
+	server, err := a.serverOf(ctx, d)
+	if err != nil {
 		return view, err
 	}
-	if view.Lag, err = a.lagPlot(ctx, row, followers, plot, now); err != nil {
+	if view.Facts, err = a.databaseFacts(ctx, access, row, leader, followers, server, now); err != nil {
+		return view, err
+	}
+	view.Topology = a.topology(access, row, leader, followers, apps)
+	if view.Lag, err = a.lagPlot(ctx, row, followers, operations, plot, now); err != nil {
 		return view, err
 	}
 	view.Connection = connectionOf(row, view.Facts.Host, view.Facts.Port, len(attachments) == 0)
 	if err := a.jobs.PoolRefusal(d); err != nil {
 		view.PoolRefusal = failureOf(err, "").Message
 	}
-	if err := a.databaseAttachments(ctx, access, &view, d, attachments); err != nil {
+	if err := a.databaseAttachments(ctx, access, &view, d, attachments, apps); err != nil {
 		return view, err
 	}
-	view.Activity = a.activityView(ctx, row, view.May)
-	if err := a.databaseOperations(ctx, row, &view); err != nil {
+	view.Activity = a.activityView(ctx, row, server, view.May)
+	if err := a.databaseOperations(ctx, row, operations, &view); err != nil {
 		return view, err
 	}
 	if view.Maintenance, err = a.databaseMaintenance(ctx, access, row, now); err != nil {
@@ -156,24 +160,42 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	return view, nil
 }
 
-// followerRows are the followers of d as the list shows them.
-func (a *app) followerRows(ctx context.Context, d platform.Database) ([]db.DatabaseListRow, error) {
-	followers, err := db.Followers(ctx, a.pool, d.ID)
+// relatives are the leader of d, nil of one that follows nothing, and the
+// followers of its leader or of its own, oldest first.
+func (a *app) relatives(ctx context.Context, d platform.Database) (leader *db.DatabaseListRow, followers []db.DatabaseListRow, err error) {
+	top := d.ID
+	if d.IsFollower() {
+		top = *d.FollowingID
+	}
+	rows, err := db.ListDatabases(ctx, a.pool, platform.Everything(), db.DatabaseFilter{LeaderID: top})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rows := make([]db.DatabaseListRow, 0, len(followers))
-	for _, f := range followers {
-		row, err := a.databaseNamed(ctx, platform.Everything(), f.Name)
-		if err != nil {
-			return nil, err
+	slices.SortFunc(rows, func(x, y db.DatabaseListRow) int { return cmp.Compare(x.Database.ID, y.Database.ID) })
+	for i, r := range rows {
+		switch {
+		case r.Database.ID != top:
+			followers = append(followers, r)
+		case d.IsFollower():
+			leader = &rows[i]
 		}
-		rows = append(rows, row)
 	}
-	return rows, nil
+	if d.IsFollower() && leader == nil {
+		err = platform.NotFound("There is no database %s. Choose one from the list of databases.", d.Name)
+	}
+	return leader, followers, err
 }
 
-func (a *app) databaseFacts(ctx context.Context, access platform.Access, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow, now time.Time) (page.DatabaseFacts, error) {
+// serverOf is the server that the database is; nil before there is one.
+func (a *app) serverOf(ctx context.Context, d platform.Database) (*platform.Server, error) {
+	server, err := db.ServerOf(ctx, a.pool, d.ID)
+	if isKind(err, platform.KindNotFound) {
+		return nil, nil
+	}
+	return &server, err
+}
+
+func (a *app) databaseFacts(ctx context.Context, access platform.Access, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow, server *platform.Server, now time.Time) (page.DatabaseFacts, error) {
 	d, r := row.Database, row.Reading
 	plan := a.plan(d.Plan)
 	facts := page.DatabaseFacts{
@@ -194,17 +216,16 @@ func (a *app) databaseFacts(ctx context.Context, access platform.Access, row db.
 		}
 		facts.ForkedFrom = &link
 	}
-	for _, f := range followers {
-		facts.Followers = append(facts.Followers, rowLink(access, f, or(attachmentOn(f), shortName(f.Database.Name))))
+	if leader == nil { // else they are others of its leader
+		for _, f := range followers {
+			facts.Followers = append(facts.Followers, rowLink(access, f, or(attachmentOn(f), shortName(f.Database.Name))))
+		}
 	}
 	facts.ForkFollow = forkFollow(d, plan)
-	server, err := db.ServerOf(ctx, a.pool, d.ID)
-	switch {
-	case err == nil:
+	if server != nil {
 		facts.Port = server.Port
-	case !isKind(err, platform.KindNotFound):
-		return facts, err
 	}
+	var err error
 	facts.CostCents, err = db.CostCents(ctx, a.pool, d.ID, now)
 	return facts, err
 }
@@ -238,11 +259,7 @@ func connectionOf(row db.DatabaseListRow, host string, port int, loose bool) pag
 
 // databaseAttachments fills in where the database is attached, and the apps
 // that it can be attached to.
-func (a *app) databaseAttachments(ctx context.Context, access platform.Access, view *page.DatabaseShowView, d platform.Database, attachments []platform.Attachment) error {
-	apps, err := db.ListApps(ctx, a.pool, access)
-	if err != nil {
-		return err
-	}
+func (a *app) databaseAttachments(ctx context.Context, access platform.Access, view *page.DatabaseShowView, d platform.Database, attachments []platform.Attachment, apps []db.AppListRow) error {
 	leadTo, err := a.leadTo(ctx, access, d)
 	inMaintenance := map[int64]bool{}
 	for _, app := range apps {
@@ -282,26 +299,20 @@ func detachRefusal(t platform.Attachment, inMaintenance bool) string {
 }
 
 // databaseOperations fills in the open operation and the history.
-func (a *app) databaseOperations(ctx context.Context, row db.DatabaseListRow, view *page.DatabaseShowView) error {
-	operations, err := db.OperationsOf(ctx, a.pool, row.Database.ID, mostHistory)
-	if err != nil {
-		return err
-	}
+func (a *app) databaseOperations(ctx context.Context, row db.DatabaseListRow, operations []db.PastOperation, view *page.DatabaseShowView) error {
 	view.HistoryTotal = len(operations)
-	for _, op := range operations {
+	for _, it := range operations {
+		op := it.Operation
 		h := page.HistoryRow{OperationID: op.ID, Title: op.Kind.Title(), RequestedAt: op.RequestedAt, EndedAt: op.EndedAt, Tone: operationStatus(op, nil).Tone, Note: firstSentence(op.Reason)}
 		if op.State == platform.OperationCompleted {
 			h.Note = "by " + op.RequestedBy
 		}
 		if op.Kind.Switches() {
-			change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
-			if err != nil {
-				return err
-			}
-			h.OutageMS = change.OutageMS
+			h.OutageMS = it.OutageMS
 		}
 		view.History = append(view.History, h)
 		if op.State.Open() && view.Operation == nil {
+			var err error
 			if view.Operation, err = a.operationCard(ctx, op, row, view.May); err != nil {
 				return err
 			}

@@ -12,29 +12,22 @@ import (
 )
 
 // topology is the picture of the leader, its followers and the apps around the
-// database whose page this is.
-func (a *app) topology(ctx context.Context, access platform.Access, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow) (component.Topology, error) {
+// database whose page this is. apps are those that access sees.
+func (a *app) topology(access platform.Access, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow, apps []db.AppListRow) component.Topology {
 	var t component.Topology
 	top := row
 	if leader != nil {
 		top = *leader
-		var err error
-		if followers, err = a.followerRows(ctx, leader.Database); err != nil {
-			return t, err
-		}
 	}
 	t.Leader = a.topologyNode(access, top, row.Database.ID)
 	t.Leader.Version = top.Reading.Version
 	for _, f := range followers {
 		t.Followers = append(t.Followers, a.topologyNode(access, f, row.Database.ID))
 	}
-	nodes := append([]db.DatabaseListRow{top}, followers...)
-	for _, n := range nodes {
-		if err := a.topologyApps(ctx, access, &t, n); err != nil {
-			return t, err
-		}
+	for _, n := range append([]db.DatabaseListRow{top}, followers...) {
+		addTopologyApps(&t, n, apps)
 	}
-	return t, nil
+	return t
 }
 
 func (a *app) topologyNode(access platform.Access, row db.DatabaseListRow, current int64) component.TopologyNode {
@@ -55,8 +48,8 @@ func (a *app) topologyNode(access platform.Access, row db.DatabaseListRow, curre
 	return n
 }
 
-// topologyApps adds the apps that use a node, each once.
-func (a *app) topologyApps(ctx context.Context, access platform.Access, t *component.Topology, row db.DatabaseListRow) error {
+// addTopologyApps adds the apps that use a node, each once.
+func addTopologyApps(t *component.Topology, row db.DatabaseListRow, apps []db.AppListRow) {
 	seen := map[string]bool{}
 	for _, attachment := range row.Attachments {
 		name, _, _ := strings.Cut(attachment, "::")
@@ -65,23 +58,12 @@ func (a *app) topologyApps(ctx context.Context, access platform.Access, t *compo
 			continue
 		}
 		seen[name] = true
-		app, err := db.AppByName(ctx, a.pool, name)
-		if isKind(err, platform.KindNotFound) {
-			continue
+		for _, app := range apps {
+			if app.Name == name {
+				t.Apps = append(t.Apps, component.TopologyApp{Name: name, Formation: app.Formation, MaintenanceOn: app.MaintenanceOn, To: row.Database.Name})
+			}
 		}
-		if err != nil {
-			return err
-		}
-		if !access.SeesAny(app.ID) {
-			continue
-		}
-		formation, err := db.Formation(ctx, a.pool, app.ID)
-		if err != nil {
-			return err
-		}
-		t.Apps = append(t.Apps, component.TopologyApp{Name: name, Formation: formationWords(formation), MaintenanceOn: app.MaintenanceOn, To: row.Database.Name})
 	}
-	return nil
 }
 
 // formationWords is "web=2 worker=1".
@@ -97,18 +79,23 @@ func formationWords(formation []platform.Process) string {
 const lagPoints = 240
 
 // lagPlot is the lag of a follower, or of all followers of a leader.
-func (a *app) lagPlot(ctx context.Context, row db.DatabaseListRow, followers []db.DatabaseListRow, plot component.LagPlot, now time.Time) (component.LagPlot, error) {
+func (a *app) lagPlot(ctx context.Context, row db.DatabaseListRow, followers []db.DatabaseListRow, operations []db.PastOperation, plot component.LagPlot, now time.Time) (component.LagPlot, error) {
 	plot.DatabaseName = row.Database.Name
 	plot.To, plot.From = now, now.Add(-lagSpan(plot.Range))
 	shown := followers
 	if row.Database.IsFollower() {
 		shown = []db.DatabaseListRow{row}
 	}
+	ids := make([]int64, len(shown))
+	for i, f := range shown {
+		ids[i] = f.Database.ID
+	}
+	lists, err := db.LagSamples(ctx, a.pool, ids, plot.From, plot.To, lagPoints)
+	if err != nil {
+		return plot, err
+	}
 	for _, f := range shown {
-		samples, err := db.LagSamples(ctx, a.pool, f.Database.ID, plot.From, plot.To, lagPoints)
-		if err != nil {
-			return plot, err
-		}
+		samples := lists[f.Database.ID]
 		series := component.LagSeries{Name: f.Database.Name, Label: or(attachmentOn(f), shortName(f.Database.Name))}
 		gap := 3 * max(lagSpan(plot.Range)/lagPoints, 5*time.Second)
 		for i, s := range samples {
@@ -125,20 +112,9 @@ func (a *app) lagPlot(ctx context.Context, row db.DatabaseListRow, followers []d
 		return plot, nil
 	}
 	plot.Summary = lagSummary(plot.Series)
-	operations, err := db.OperationsOf(ctx, a.pool, row.Database.ID, mostHistory)
-	if err != nil {
-		return plot, err
-	}
 	for _, op := range operations {
-		if op.Kind != platform.FollowerChangeover || op.State != platform.OperationCompleted {
-			continue
-		}
-		change, err := db.ChangeoverOf(ctx, a.pool, op.ID)
-		if err != nil {
-			return plot, err
-		}
-		if change.RefusedAt != nil && change.OutageMS != nil && change.RefusedAt.After(plot.From) {
-			plot.Switches = append(plot.Switches, component.SwitchMark{At: *change.RefusedAt, OutageMS: *change.OutageMS, URL: operationPath(op.ID)})
+		if op.Kind == platform.FollowerChangeover && op.State == platform.OperationCompleted && op.RefusedAt != nil && op.OutageMS != nil && op.RefusedAt.After(plot.From) {
+			plot.Switches = append(plot.Switches, component.SwitchMark{At: *op.RefusedAt, OutageMS: *op.OutageMS, URL: operationPath(op.ID)})
 		}
 	}
 	return plot, nil

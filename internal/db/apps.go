@@ -49,8 +49,10 @@ type AppListRow struct {
 	Name          string
 	MaintenanceOn bool
 	CreatedAt     time.Time
-	Release       int    // the newest release's number
+	Release       int // the newest release's number
+	ReleasedAt    *time.Time
 	Processes     int    // how many run by the formation, of all types
+	Formation     string // "web=2 worker=1"
 	Databases     int    // different databases attached
 	DatabaseName  string // what DATABASE_URL is; empty when it is nothing
 }
@@ -59,12 +61,16 @@ type AppListRow struct {
 func ListApps(ctx context.Context, q Querier, access platform.Access) ([]AppListRow, error) {
 	all, apps := sight(access)
 	return many[AppListRow](ctx, q, `select a.id, a.name, a.maintenance_on, a.created_at,
-			coalesce((select max(r.number) from releases r where r.app_id = a.id), 0) as release,
-			coalesce((select sum(f.quantity) from formations f where f.app_id = a.id), 0) as processes,
+			coalesce(r.number, 0) as release, r.created_at as released_at,
+			coalesce(f.processes, 0) as processes, coalesce(f.formation, '') as formation,
 			(select count(distinct t.database_id) from attachments t where t.app_id = a.id) as databases,
 			coalesce((select d.name from attachments t join databases d on d.id = t.database_id
 				where t.app_id = a.id and t.name = 'DATABASE'), '') as database_name
-		from apps a where a.destroyed_at is null and ($1 or a.id = any($2)) order by a.name`, all, apps)
+		from apps a
+		left join lateral (select number, created_at from releases where app_id = a.id order by number desc limit 1) r on true
+		left join lateral (select sum(quantity) as processes, string_agg(process || '=' || quantity, ' ' order by process) as formation
+			from formations where app_id = a.id) f on true
+		where a.destroyed_at is null and ($1 or a.id = any($2)) order by a.name`, all, apps)
 }
 
 // SetMaintenance turns the app's maintenance mode on or off.

@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"time"
 
 	"changeover/internal/platform"
@@ -45,6 +47,7 @@ type DatabaseFilter struct {
 	AppID     int64  // billed to or attached to this app
 	Text      string // part of its name, its plan or its app's name
 	Name      string // exactly this one, destroyed or not
+	LeaderID  int64  // this one, destroyed or not, and its followers
 	Destroyed bool   // destroyed ones too
 	Limit     int    // 0: all
 }
@@ -72,12 +75,35 @@ type databaseListRow struct {
 // to; all attachments only by those of its app.
 func ListDatabases(ctx context.Context, q Querier, access platform.Access, f DatabaseFilter) ([]DatabaseListRow, error) {
 	all, apps := sight(access)
+	args := []any{all, apps}
+	where := "($1 or d.app_id = any($2) or exists (select from attachments x where x.database_id = d.id and x.app_id = any($2)))"
+	// What is not asked for is left out, so that each question is planned for what it is.
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		where += " and (" + strings.ReplaceAll(condition, "$n", "$"+strconv.Itoa(len(args))) + ")"
+	}
+	if f.AppID != 0 {
+		and("d.app_id = $n or exists (select from attachments x where x.database_id = d.id and x.app_id = $n)", f.AppID)
+	}
+	if text := likePart(f.Text); text != "" {
+		and("d.name ilike $n or d.plan ilike $n or a.name ilike $n", text)
+	}
+	if f.LeaderID != 0 {
+		and("d.id = $n or d.following_id = $n and d.state <> 'destroyed'", f.LeaderID)
+	}
+	if f.Name != "" {
+		and("d.name = $n", f.Name)
+	}
+	if !f.Destroyed && f.Name == "" && f.LeaderID == 0 {
+		where += " and d.state <> 'destroyed'"
+	}
+	args = append(args, f.Limit)
 	rows, err := many[databaseListRow](ctx, q, `select `+databaseColumns+`, `+readingColumns+`,
 			coalesce(v.zone, '') as zone,
 			coalesce(leader.name, '') as leader_name,
 			coalesce(parent.name, '') as forked_from,
 			coalesce(successor.name, '') as replaced_by,
-			coalesce(f.followers, 0) as follower_count,
+			(select count(*) from databases f where f.following_id = d.id and f.state <> 'destroyed') as follower_count,
 			coalesce(t.names, '{}') as attachments, coalesce(t.apps, '{}') as attached_to,
 			o.id as operation_id, coalesce(o.kind, '') as operation_kind, coalesce(o.state, '') as operation_state,
 			coalesce(st.name, '') as operation_step, coalesce(o.needs_person, false) as operation_stuck
@@ -88,24 +114,17 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 		left join databases parent on parent.id = d.forked_from_id
 		left join databases successor on successor.id = d.replaced_by_id
 		left join readings r on r.database_id = d.id
-		left join (select following_id, count(*) as followers from databases
-			where following_id is not null and state <> 'destroyed' group by following_id) f on f.following_id = d.id
-		left join (select t.database_id, array_agg(distinct t.app_id) as apps,
-				coalesce(array_agg(ta.name || '::' || t.name order by ta.name, t.name)
-					filter (where $6 or t.app_id = any($7) or td.app_id = any($7)), '{}') as names
-			from attachments t join apps ta on ta.id = t.app_id join databases td on td.id = t.database_id
-			group by t.database_id) t on t.database_id = d.id
+		left join lateral (select array_agg(distinct t.app_id) as apps,
+				array_agg(ta.name || '::' || t.name order by ta.name, t.name)
+					filter (where $1 or t.app_id = any($2) or d.app_id = any($2)) as names
+			from attachments t join apps ta on ta.id = t.app_id where t.database_id = d.id) t on true
 		left join operation_claims c on c.database_id = d.id
 		left join operations o on o.id = c.operation_id
 		left join lateral (select s.name from operation_steps s
 			where s.operation_id = o.id and s.state = 'running' order by s.position limit 1) st on true
-		where ($1::bigint = 0 or d.app_id = $1 or exists (select from attachments x where x.database_id = d.id and x.app_id = $1))
-			and ($2 = '' or d.name ilike $2 or d.plan ilike $2 or a.name ilike $2)
-			and ($3 = '' or d.name = $3)
-			and ($4 or $3 <> '' or d.state <> 'destroyed')
-			and ($6 or d.app_id = any($7) or exists (select from attachments x where x.database_id = d.id and x.app_id = any($7)))
+		where `+where+`
 		order by a.name, coalesce(leader.name, d.name), d.following_id nulls first, d.name
-		limit nullif($5, 0)`, f.AppID, likePart(f.Text), f.Name, f.Destroyed, f.Limit, all, apps)
+		limit nullif($`+strconv.Itoa(len(args))+`, 0)`, args...)
 	if err != nil {
 		return nil, err
 	}

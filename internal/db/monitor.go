@@ -18,14 +18,31 @@ func LastNotice(ctx context.Context, q Querier, databaseID int64, kind platform.
 	return at, err == nil, err
 }
 
-// DeleteOldLagSamples forgets samples before the time, at most the given number
-// of each follower, and returns how many it forgot. It goes by the primary key:
-// the table is never read as a whole.
+// DeleteOldLagSamples forgets samples before the time, and what is kept of them
+// over stretches of time (the widest stay for LagDays more), at most the given
+// number of each follower, and returns how many it forgot. It goes by the primary
+// keys: no table is ever read as a whole.
 func DeleteOldLagSamples(ctx context.Context, q Querier, before time.Time, each int) (int64, error) {
-	return exec(ctx, q, `delete from lag_samples s
+	n, err := exec(ctx, q, `delete from lag_samples s
 		using (select l.database_id, l.at from databases d cross join lateral
 			(select database_id, at from lag_samples where database_id = d.id and at < $1 order by at limit $2) l) old
 		where s.database_id = old.database_id and s.at = old.at`, before, each)
+	if err != nil {
+		return n, err
+	}
+	for i, width := range lagWidths {
+		if i == len(lagWidths)-1 {
+			before = before.AddDate(0, 0, -LagDays)
+		}
+		m, err := exec(ctx, q, `delete from lag_stretches s
+			using (select l.database_id, l.at from databases d cross join lateral
+				(select database_id, at from lag_stretches where database_id = d.id and width = $3 and at < $1 order by at limit $2) l) old
+			where s.database_id = old.database_id and s.width = $3 and s.at = old.at`, before, each, width)
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // NoticesOnceSince are the names of the events that notices of a kind about the

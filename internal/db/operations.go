@@ -27,10 +27,15 @@ type NewOperation struct {
 const operationColumns = `o.id, o.kind, o.state, o.database_id, o.target_id, o.app_id, o.reason, o.cancel_requested_by,
 	o.requested_by, o.requested_at, o.started_at, o.ended_at, o.no_return_at, o.attempt, o.epoch, o.needs_person, o.undo_to`
 
+// operationFields are where operationColumns go.
+func operationFields(o *platform.Operation) []any {
+	return []any{&o.ID, &o.Kind, &o.State, &o.DatabaseID, &o.TargetID, &o.AppID, &o.Reason, &o.CancelRequestedBy,
+		&o.RequestedBy, &o.RequestedAt, &o.StartedAt, &o.EndedAt, &o.NoReturnAt, &o.Attempt, &o.Epoch, &o.NeedsPerson, &o.UndoTo}
+}
+
 func scanOperation(row pgx.CollectableRow) (platform.Operation, error) {
 	var o platform.Operation
-	err := row.Scan(&o.ID, &o.Kind, &o.State, &o.DatabaseID, &o.TargetID, &o.AppID, &o.Reason, &o.CancelRequestedBy,
-		&o.RequestedBy, &o.RequestedAt, &o.StartedAt, &o.EndedAt, &o.NoReturnAt, &o.Attempt, &o.Epoch, &o.NeedsPerson, &o.UndoTo)
+	err := row.Scan(operationFields(&o)...)
 	return o, err
 }
 
@@ -108,11 +113,29 @@ func OpenOperations(ctx context.Context, q Querier) ([]platform.Operation, error
 	return manyOperations(ctx, q, `select `+operationColumns+` from operations o where o.state in ('running', 'undoing') order by o.id`)
 }
 
+// PastOperation is an operation with what was measured of its switch.
+type PastOperation struct {
+	platform.Operation
+	RefusedAt *time.Time // nil as the next where nothing was switched, or not yet
+	OutageMS  *float64
+}
+
 // OperationsOf are the newest operations that touched a database, newest first.
-func OperationsOf(ctx context.Context, q Querier, databaseID int64, limit int) ([]platform.Operation, error) {
-	return manyOperations(ctx, q, `
-		select `+operationColumns+` from operations o
-		where o.database_id = $1 or o.target_id = $1 order by o.id desc limit $2`, databaseID, limit)
+func OperationsOf(ctx context.Context, q Querier, databaseID int64, limit int) ([]PastOperation, error) {
+	rows, err := q.Query(ctx, `
+		select `+operationColumns+`, c.refused_at, c.outage_ms from operations o left join changeovers c on c.operation_id = o.id
+		where o.id in (
+			(select id from operations where database_id = $1 order by id desc limit $2) union all
+			(select id from operations where target_id = $1 order by id desc limit $2))
+		order by o.id desc limit $2`, databaseID, limit)
+	if err != nil {
+		return nil, translate(err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o PastOperation, err error) {
+		err = row.Scan(append(operationFields(&o.Operation), &o.RefusedAt, &o.OutageMS)...)
+		return o, err
+	})
+	return list, translate(err)
 }
 
 // OperationSteps are an operation's steps in order.
@@ -135,11 +158,15 @@ func OperationSteps(ctx context.Context, q Querier, operationID int64) ([]platfo
 // completed operations of the kinds on a database, newest first. On any database
 // where databaseID is 0.
 func StepDurations(ctx context.Context, q Querier, kinds []platform.OperationKind, databaseID int64, limit int) (map[string][]time.Duration, error) {
+	from, args := "operations", []any{kinds, limit}
+	if databaseID != 0 {
+		from, args = "(select * from operations where database_id = $3 union select * from operations where target_id = $3)", append(args, databaseID)
+	}
 	rows, err := q.Query(ctx, `
 		select s.name, extract(epoch from s.finished_at - s.started_at)::double precision
-		from (select id from operations where kind = any ($1) and state = 'completed' and ($2 = 0 or database_id = $2 or target_id = $2) order by id desc limit $3) o
+		from (select id from `+from+` x where kind = any ($1) and state = 'completed' order by id desc limit $2) o
 		join operation_steps s on s.operation_id = o.id
-		where s.state = 'done' and s.finished_at is not null and s.started_at is not null order by o.id desc`, kinds, databaseID, limit)
+		where s.state = 'done' and s.finished_at is not null and s.started_at is not null order by o.id desc`, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -111,6 +111,7 @@ func (m *Monitor) Run(ctx context.Context) {
 		{"ready forks", 2 * time.Second, func(ctx context.Context) error { m.readyForks(ctx, &all); return nil }},
 		{"watch followers", m.WatchEvery, m.watchFollowers},
 		{"forget old samples", 10 * time.Minute, m.forgetSamples},
+		{"add up notices", 10 * time.Minute, func(ctx context.Context) error { return db.FoldNoticeSums(ctx, m.Pool) }},
 	}
 	for _, l := range loops {
 		all.Go(func() { m.every(ctx, l.what, l.every, l.look) })

@@ -119,7 +119,8 @@ func TestMeasuredMonitorReadsServers(t *testing.T) {
 		if oldest > time.Second {
 			t.Errorf("a lag was %v old", oldest)
 		}
-		samples, err := db.LagSamples(t.Context(), p.pool, p.by.ID, time.Now().Add(-time.Minute), time.Now(), 300)
+		lists, err := db.LagSamples(t.Context(), p.pool, []int64{p.by.ID}, time.Now().Add(-time.Minute), time.Now(), 300)
+		samples := lists[p.by.ID]
 		if err != nil || len(samples) < 2 {
 			t.Errorf("%d samples for the plot, %v; want at least 2", len(samples), err)
 		}
