@@ -24,15 +24,33 @@ func TestDeleteOldLagSamples(t *testing.T) {
 	if err := db.AddLagSamples(ctx, pool, lags); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []int64{8, 6, 0} { // 7 of each follower are older, 4 at once
+	// 7 of each follower are older, 4 at once, and as many short stretches; the
+	// long ones stay.
+	for _, want := range []int64{16, 12, 0} {
 		n, err := db.DeleteOldLagSamples(ctx, pool, now.Add(-150*time.Minute), 4)
 		if err != nil || n != want {
 			t.Fatalf("deleted %d, %v; want %d", n, err, want)
 		}
 	}
-	var left int
-	if err := pool.QueryRow(ctx, "select count(*) from lag_samples").Scan(&left); err != nil || left != 6 {
-		t.Errorf("%d left, %v; want 6", left, err)
+	left := func() (samples, short, long int) {
+		err := pool.QueryRow(ctx, `select (select count(*) from lag_samples), count(*) filter (where width = 15), count(*) filter (where width = 360)
+			from lag_stretches`).Scan(&samples, &short, &long)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return samples, short, long
+	}
+	if samples, short, long := left(); samples != 6 || short != 6 || long != 20 {
+		t.Errorf("%d samples are left with %d short and %d long stretches, want 6, 6 and 20", samples, short, long)
+	}
+	// A plot of 7 days shows the long ones, until no plot does.
+	for range 4 {
+		if _, err := db.DeleteOldLagSamples(ctx, pool, now.AddDate(0, 0, db.LagDays).Add(-150*time.Minute), 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if samples, short, long := left(); samples != 0 || short != 0 || long != 6 {
+		t.Errorf("%d samples are left with %d short and %d long stretches, want 0, 0 and 6", samples, short, long)
 	}
 }
 

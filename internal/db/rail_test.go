@@ -31,7 +31,7 @@ func TestRail(t *testing.T) {
 
 	q, counter := counted(t, pool)
 	r := must(db.RailOf(ctx, q, chef.ID, platform.Everything()))(t)
-	if counter.n.Load() != 2 {
+	if counter.n.Load() != 1 {
 		t.Errorf("%d queries", counter.n.Load())
 	}
 	if r.Apps != 1 || r.Databases != 1 || r.UnreadNotices != 1 || len(r.Running) != 1 {

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -109,23 +110,27 @@ func TestLagSamples(t *testing.T) {
 	}
 	noError(t, db.AddLagSamples(ctx, pool, nil))
 	end := begun.Add(1000 * time.Second)
-	if all := must(db.LagSamples(ctx, pool, d.ID, begun, end, 5000))(t); len(all) != 999 || !all[0].At.Equal(begun) || !all[0].Known {
+	samples := func(from, to time.Time, points int) []platform.Lag {
+		return must(db.LagSamples(ctx, pool, []int64{d.ID}, from, to, points))(t)[d.ID]
+	}
+	if all := samples(begun, end, 5000); len(all) != 999 || !all[0].At.Equal(begun) || !all[0].Known {
 		t.Fatalf("%d samples", len(all))
 	}
-	few := must(db.LagSamples(ctx, pool, d.ID, begun, end, 10))(t)
-	if len(few) != 10 {
-		t.Fatalf("%d points of 10", len(few))
+	few := samples(begun, end, 80) // of 12.5 seconds: narrower than any stretch that is kept
+	if len(few) != 80 {
+		t.Fatalf("%d points of 80", len(few))
 	}
 	for i, p := range few {
-		last := int64(i*100 + 99)
-		if i == 9 {
-			last = 998
+		last := min(int64(math.Ceil(float64(i+1)*12.5))-1, 998)
+		most := last % 100
+		if first := int64(math.Ceil(float64(i) * 12.5)); first/100 < last/100 {
+			most = 99
 		}
-		if want := (platform.Lag{At: begun.Add(time.Duration(last) * time.Second), Known: true, Commits: last % 100, Bytes: last, Seconds: float64(last) / 10}); p != want {
+		if want := (platform.Lag{At: begun.Add(time.Duration(last) * time.Second), Known: true, Commits: most, Bytes: last, Seconds: float64(last) / 10}); p != want {
 			t.Errorf("point %d is %+v, want %+v", i, p, want)
 		}
 	}
-	if n := len(must(db.LagSamples(ctx, pool, d.ID, end, begun, 10))(t)) + len(must(db.LagSamples(ctx, pool, d.ID, begun, end, 0))(t)); n != 0 {
+	if n := len(samples(end, begun, 10)) + len(samples(begun, end, 0)); n != 0 {
 		t.Errorf("%d samples of nothing", n)
 	}
 }

@@ -69,14 +69,14 @@ end $$;
 create trigger notice_reads_added after insert on notice_reads referencing new table as added
   for each statement execute function notice_reads_added();
 
-create function notice_reads_gone() returns trigger language plpgsql as $$
+-- Before each row, too: what goes with a user would otherwise be counted only
+-- when that user's own notices have gone as well.
+create function notice_read_goes() returns trigger language plpgsql as $$
 begin
-  insert into notice_read_sums select r.user_id, n.app_id, n.database_id, n.user_id, -count(*)
-    from gone r join notices n on n.id = r.notice_id group by 1, 2, 3, 4;
-  return null;
+  insert into notice_read_sums select old.user_id, n.app_id, n.database_id, n.user_id, -1 from notices n where n.id = old.notice_id;
+  return old;
 end $$;
-create trigger notice_reads_gone after delete on notice_reads referencing old table as gone
-  for each statement execute function notice_reads_gone();
+create trigger notice_read_goes before delete on notice_reads for each row execute function notice_read_goes();
 
 -- What a notice is about never changes, so there is nothing to count anew.
 create function notices_stay() returns trigger language plpgsql as $$
