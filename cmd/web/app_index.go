@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"strings"
+	"slices"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -42,13 +42,13 @@ func (a *app) showAppIndex(c echo.Context, form component.Form) error {
 		return err
 	}
 	view := page.AppIndexView{Form: form}
-	databases, err := db.ListDatabases(ctx, a.pool, access, db.DatabaseFilter{})
+	uses, err := db.DatabaseUses(ctx, a.pool, access)
 	if err != nil {
 		return err
 	}
 	for _, app := range apps {
 		row := page.AppRow{Name: app.Name, MaintenanceOn: app.MaintenanceOn, Formation: app.Formation, Release: app.Release, ReleasedAt: app.ReleasedAt}
-		row.MonthlyCents, row.Databases = a.usesOf(app.Name, databases)
+		row.MonthlyCents, row.Databases = a.usesOf(app, uses)
 		view.Apps = append(view.Apps, row)
 	}
 	f, err := a.frame(c, "Apps", layout.NavApps)
@@ -59,19 +59,24 @@ func (a *app) showAppIndex(c echo.Context, form component.Form) error {
 }
 
 // usesOf is what an app is billed for a month, and the databases attached to it.
-func (a *app) usesOf(app string, databases []db.DatabaseListRow) (cents int64, links []component.Link) {
-	for _, d := range databases {
-		if d.Database.AppName == app && d.Database.State != platform.DatabaseCreating {
-			cents += a.plan(d.Database.Plan).MonthlyCents
+func (a *app) usesOf(app db.AppListRow, uses []db.DatabaseUse) (cents int64, links []component.Link) {
+	for _, u := range uses {
+		if u.AppID == app.ID {
+			cents += a.billed(u.Plan, u.State)
 		}
-		for _, t := range d.Attachments {
-			if strings.HasPrefix(t, app+"::") {
-				links = append(links, databaseLink(d.Database.Name))
-				break
-			}
+		if slices.Contains(u.AttachedTo, app.ID) {
+			links = append(links, databaseLink(u.Name))
 		}
 	}
 	return cents, links
+}
+
+// billed is what a database in that state costs a month.
+func (a *app) billed(plan string, state platform.DatabaseState) int64 {
+	if state == platform.DatabaseCreating {
+		return 0
+	}
+	return a.plan(plan).MonthlyCents
 }
 
 // appCreate serves POST /apps.

@@ -109,7 +109,11 @@ func (a *app) appView(ctx context.Context, access platform.Access, app platform.
 	for _, v := range vars {
 		view.ConfigVars = append(view.ConfigVars, page.ConfigVarRow{Name: v.Name, Attachment: v.Attachment, Database: holder[v.Attachment]})
 	}
-	view.MonthlyCents, _ = a.usesOf(app.Name, databases)
+	for _, d := range databases {
+		if d.Database.AppID == app.ID {
+			view.MonthlyCents += a.billed(d.Database.Plan, d.Database.State)
+		}
+	}
 	if view.Formation, err = db.Formation(ctx, a.pool, app.ID); err != nil {
 		return view, err
 	}

@@ -59,7 +59,7 @@ type AppListRow struct {
 
 // ListApps is every app that exists and that access sees, by name, in one query.
 func ListApps(ctx context.Context, q Querier, access platform.Access) ([]AppListRow, error) {
-	all, apps := sight(access)
+	ask := askFor(access)
 	return many[AppListRow](ctx, q, `select a.id, a.name, a.maintenance_on, a.created_at,
 			coalesce(r.number, 0) as release, r.created_at as released_at,
 			coalesce(f.processes, 0) as processes, coalesce(f.formation, '') as formation,
@@ -70,7 +70,7 @@ func ListApps(ctx context.Context, q Querier, access platform.Access) ([]AppList
 		left join lateral (select number, created_at from releases where app_id = a.id order by number desc limit 1) r on true
 		left join lateral (select sum(quantity) as processes, string_agg(process || '=' || quantity, ' ' order by process) as formation
 			from formations where app_id = a.id) f on true
-		where a.destroyed_at is null and ($1 or a.id = any($2)) order by a.name`, all, apps)
+		where a.destroyed_at is null and `+ask.seesApp("a.id")+` order by a.name`, ask.args...)
 }
 
 // SetMaintenance turns the app's maintenance mode on or off.

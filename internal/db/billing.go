@@ -48,11 +48,11 @@ func CostCents(ctx context.Context, q Querier, databaseID int64, now time.Time) 
 // MonthCostCents is what all databases billed to the apps that access sees cost
 // together, in cents, from the beginning of now's month (UTC) until now.
 func MonthCostCents(ctx context.Context, q Querier, access platform.Access, now time.Time) (float64, error) {
-	all, apps := sight(access)
 	now = now.UTC()
 	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	ask := askFor(access, month, now)
 	return value[float64](ctx, q, nil, `select coalesce(sum(`+billedCents+`), 0)::float8 from billing_periods
-		where $3 or database_id in (select id from databases where app_id = any($4))`, month, now, all, apps)
+		where coalesce(ended_at > $1, true) and database_id in (select id from databases where `+ask.seesApp("app_id")+`)`, ask.args...)
 }
 
 // BillingPeriod is one stretch of a database on one plan.

@@ -2,8 +2,6 @@ package db
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"changeover/internal/platform"
@@ -74,36 +72,41 @@ type databaseListRow struct {
 // number. A database is seen by whoever sees its app, or one that it is attached
 // to; all attachments only by those of its app.
 func ListDatabases(ctx context.Context, q Querier, access platform.Access, f DatabaseFilter) ([]DatabaseListRow, error) {
-	all, apps := sight(access)
-	args := []any{all, apps}
-	where := "($1 or d.app_id = any($2) or exists (select from attachments x where x.database_id = d.id and x.app_id = any($2)))"
-	// What is not asked for is left out, so that each question is planned for what it is.
-	and := func(condition string, arg any) {
-		args = append(args, arg)
-		where += " and (" + strings.ReplaceAll(condition, "$n", "$"+strconv.Itoa(len(args))) + ")"
-	}
+	ask := askFor(access)
+	where := ask.seesDatabase("d.id")
 	if f.AppID != 0 {
-		and("d.app_id = $n or exists (select from attachments x where x.database_id = d.id and x.app_id = $n)", f.AppID)
+		app := ask.arg(f.AppID)
+		where += " and (d.app_id = " + app + " or exists (select from attachments x where x.database_id = d.id and x.app_id = " + app + "))"
 	}
 	if text := likePart(f.Text); text != "" {
-		and("d.name ilike $n or d.plan ilike $n or a.name ilike $n", text)
+		part := ask.arg(text)
+		where += " and (d.name ilike " + part + " or d.plan ilike " + part + " or a.name ilike " + part + ")"
 	}
-	if f.LeaderID != 0 {
-		and("d.id = $n or d.following_id = $n and d.state <> 'destroyed'", f.LeaderID)
-	}
-	if f.Name != "" {
-		and("d.name = $n", f.Name)
-	}
-	if !f.Destroyed && f.Name == "" && f.LeaderID == 0 {
+	// The followers and attachments of all databases are gathered once, those of a
+	// few one by one.
+	one, followed, attached := "", "", ""
+	switch {
+	case f.LeaderID != 0:
+		leader := ask.arg(f.LeaderID)
+		where += " and (d.id = " + leader + " or d.following_id = " + leader + " and d.state <> 'destroyed')"
+	case f.Name != "":
+		where += " and d.name = " + ask.arg(f.Name)
+	case !f.Destroyed:
 		where += " and d.state <> 'destroyed'"
 	}
-	args = append(args, f.Limit)
+	if f.LeaderID != 0 || f.Name != "" {
+		one, followed, attached = "lateral ", "and following_id = d.id", "where s.database_id = d.id"
+	}
+	limit := ""
+	if f.Limit > 0 {
+		limit = " limit " + ask.arg(f.Limit)
+	}
 	rows, err := many[databaseListRow](ctx, q, `select `+databaseColumns+`, `+readingColumns+`,
 			coalesce(v.zone, '') as zone,
 			coalesce(leader.name, '') as leader_name,
 			coalesce(parent.name, '') as forked_from,
 			coalesce(successor.name, '') as replaced_by,
-			(select count(*) from databases f where f.following_id = d.id and f.state <> 'destroyed') as follower_count,
+			coalesce(f.followers, 0) as follower_count,
 			coalesce(t.names, '{}') as attachments, coalesce(t.apps, '{}') as attached_to,
 			o.id as operation_id, coalesce(o.kind, '') as operation_kind, coalesce(o.state, '') as operation_state,
 			coalesce(st.name, '') as operation_step, coalesce(o.needs_person, false) as operation_stuck
@@ -114,17 +117,15 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 		left join databases parent on parent.id = d.forked_from_id
 		left join databases successor on successor.id = d.replaced_by_id
 		left join readings r on r.database_id = d.id
-		left join lateral (select array_agg(distinct t.app_id) as apps,
-				array_agg(ta.name || '::' || t.name order by ta.name, t.name)
-					filter (where $1 or t.app_id = any($2) or d.app_id = any($2)) as names
-			from attachments t join apps ta on ta.id = t.app_id where t.database_id = d.id) t on true
+		left join `+one+`(select following_id, count(*) as followers from databases
+			where following_id is not null and state <> 'destroyed' `+followed+` group by following_id) f on f.following_id = d.id
+		left join `+one+attachmentsOf(ask, attached)+` t on t.database_id = d.id
 		left join operation_claims c on c.database_id = d.id
 		left join operations o on o.id = c.operation_id
 		left join lateral (select s.name from operation_steps s
 			where s.operation_id = o.id and s.state = 'running' order by s.position limit 1) st on true
 		where `+where+`
-		order by a.name, coalesce(leader.name, d.name), d.following_id nulls first, d.name
-		limit nullif($`+strconv.Itoa(len(args))+`, 0)`, args...)
+		order by a.name, coalesce(leader.name, d.name), d.following_id nulls first, d.name`+limit, ask.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +143,38 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 		}
 	}
 	return list, nil
+}
+
+// DatabaseUse is a database with what the list of apps says of it.
+type DatabaseUse struct {
+	Name, Plan string
+	AppID      int64
+	State      platform.DatabaseState
+	AttachedTo []int64 // apps
+}
+
+// DatabaseUses are those that ListDatabases lists, in its order.
+func DatabaseUses(ctx context.Context, q Querier, access platform.Access) ([]DatabaseUse, error) {
+	ask := askFor(access)
+	return many[DatabaseUse](ctx, q, `select d.name, d.plan, d.app_id, d.state, coalesce(t.apps, '{}') as attached_to
+		from databases d join apps a on a.id = d.app_id
+		left join databases leader on leader.id = d.following_id
+		left join (select database_id, array_agg(app_id) as apps from attachments group by database_id) t on t.database_id = d.id
+		where d.state <> 'destroyed' and `+ask.seesDatabase("d.id")+`
+		order by a.name, coalesce(leader.name, d.name), d.following_id nulls first, d.name`, ask.args...)
+}
+
+// attachmentsOf is a subquery of databases with the apps of their attachments and
+// the names that are seen, in their order: all of them by those of its app.
+func attachmentsOf(ask *asking, where string) string {
+	seen := "true"
+	if !ask.all {
+		seen = ask.seesApp("s.app_id") + " or " + ask.seesApp("s.owner_id")
+	}
+	return `(select s.database_id, array_agg(s.app_id) as apps, array_agg(s.name) filter (where ` + seen + `) as names
+		from (select t.database_id, t.app_id, x.app_id as owner_id, ta.name || '::' || t.name as name
+			from attachments t join apps ta on ta.id = t.app_id join databases x on x.id = t.database_id
+			order by t.database_id, ta.name, t.name) s ` + where + ` group by s.database_id)`
 }
 
 // DatabaseWithServer is a database and the server that is it now.

@@ -19,29 +19,53 @@ type NoticeFilter struct {
 	Limit       int   // 0: 50
 }
 
-// filteredNotices is whether a user of $1 with an access of $2 (all) and $3
-// (apps) sees the notice n, and the filter of $4 to $11 keeps it.
-const filteredNotices = seenNotices + aboutNotices + `
-	and ($6::bigint = 0 or n.operation_id = $6) and ($7 = '' or n.level = $7) and ($8 = '' or n.kind = $8)
-	and (not $9 or not exists (select from notice_reads x where x.user_id = $1 and x.notice_id = n.id))
-	and ($10::bigint = 0 or n.id < $10) and ($11::bigint = 0 or n.id <= $11)`
+// about is the part of the filter that holds for sums of notices, too.
+func (f NoticeFilter) about(ask *asking) (sql string) {
+	if f.DatabaseID != 0 {
+		sql += ` and n.database_id = ` + ask.arg(f.DatabaseID)
+	}
+	if f.AppID != 0 {
+		app := ask.arg(f.AppID)
+		sql += ` and (n.app_id = ` + app + ` or n.database_id in (select x.id from databases x where x.app_id = ` + app + `))`
+	}
+	return sql
+}
 
-// aboutNotices is the part of it that is true of sums of notices, too.
-const aboutNotices = ` and ($4::bigint = 0 or n.database_id = $4)
-	and ($5::bigint = 0 or n.app_id = $5 or n.database_id in (select x.id from databases x where x.app_id = $5))`
-
-func (f NoticeFilter) args(userID int64, access platform.Access) []any {
-	all, apps := sight(access)
-	return []any{userID, all, apps, f.DatabaseID, f.AppID, f.OperationID, f.Level, f.Kind, f.UnreadOnly, f.BeforeID, f.UpToID}
+// kept is whether the user $1 sees the notice n and the filter keeps it.
+func (f NoticeFilter) kept(ask *asking) string {
+	sql := ask.seesNotice() + f.about(ask)
+	if f.OperationID != 0 {
+		sql += ` and n.operation_id = ` + ask.arg(f.OperationID)
+	}
+	if f.Level != "" {
+		sql += ` and n.level = ` + ask.arg(f.Level)
+	}
+	if f.Kind != "" {
+		sql += ` and n.kind = ` + ask.arg(f.Kind)
+	}
+	if f.UnreadOnly {
+		sql += ` and not exists (select from notice_reads x where x.user_id = $1 and x.notice_id = n.id)`
+	}
+	if f.BeforeID != 0 {
+		sql += ` and n.id < ` + ask.arg(f.BeforeID)
+	}
+	if f.UpToID != 0 {
+		sql += ` and n.id <= ` + ask.arg(f.UpToID)
+	}
+	return sql
 }
 
 // ListNotices is the feed of a user with that access, newest first. A notice is
 // seen by whoever sees its app or its database; one about neither, by
 // administrators; one that is somebody's own, by that person alone.
 func ListNotices(ctx context.Context, q Querier, userID int64, access platform.Access, f NoticeFilter) ([]Notice, error) {
-	// Where everything was read, nothing is looked through for what was not.
-	return many[Notice](ctx, q, `select `+noticeColumns+fromNotices+` where `+filteredNotices+` and (not $9 or `+unreadNotices(aboutNotices)+` > 0)
-		order by n.id desc limit $12`, append(f.args(userID, access), limitOr(f.Limit, 50))...)
+	ask := askFor(access, userID)
+	kept := f.kept(ask)
+	if f.UnreadOnly { // where everything was read, nothing is looked through
+		about := f.about(ask)
+		kept += ` and ` + ask.noticeSum(about) + ` > ` + ask.readSum(about)
+	}
+	return many[Notice](ctx, q, `select `+noticeColumns+fromNotices+` where `+kept+` order by n.id desc limit `+ask.arg(limitOr(f.Limit, 50)), ask.args...)
 }
 
 // NoticeCounts are of what a filter keeps.
@@ -53,26 +77,29 @@ type NoticeCounts struct {
 
 // CountNotices counts what the filter keeps, and of it what is newer than a notice.
 func CountNotices(ctx context.Context, q Querier, userID int64, access platform.Access, f NoticeFilter, than int64) (NoticeCounts, error) {
-	args := append(f.args(userID, access), than)
+	ask := askFor(access, userID)
+	kept, newerThan := f.kept(ask), ask.arg(than)
 	if f != (NoticeFilter{DatabaseID: f.DatabaseID, AppID: f.AppID, Limit: f.Limit}) {
 		return one[NoticeCounts](ctx, q, nil, `select count(*)::int as total, count(*) filter (where r.user_id is null)::int as unread,
-				count(*) filter (where n.id > $12)::int as newer
-			from notices n left join notice_reads r on r.notice_id = n.id and r.user_id = $1 where `+filteredNotices, args...)
+				count(*) filter (where n.id > `+newerThan+`)::int as newer
+			from notices n left join notice_reads r on r.notice_id = n.id and r.user_id = $1 where `+kept, ask.args...)
 	}
 	// What sums can tell is not counted; of newer and older ones, the fewer are.
-	return one[NoticeCounts](ctx, q, nil, `select total::int, (total - `+readSum(aboutNotices)+`)::int as unread, (case
-			when $12::bigint = 0 then total
-			when $12 > (select (min(id) + max(id)) / 2 from notices) then (select count(*) from notices n where `+filteredNotices+` and n.id > $12)
-			else total - (select count(*) from notices n where `+filteredNotices+` and n.id <= $12) end)::int as newer
-		from (select `+noticeSum(aboutNotices)+` as total) t`, args...)
+	about := f.about(ask)
+	return one[NoticeCounts](ctx, q, nil, `select total::int, (total - `+ask.readSum(about)+`)::int as unread, (case
+			when `+newerThan+`::bigint = 0 then total
+			when `+newerThan+` > (select (min(id) + max(id)) / 2 from notices) then (select count(*) from notices n where `+kept+` and n.id > `+newerThan+`)
+			else total - (select count(*) from notices n where `+kept+` and n.id <= `+newerThan+`) end)::int as newer
+		from (select `+ask.noticeSum(about)+` as total) t`, ask.args...)
 }
 
 // MarkNoticesRead marks everything read that the filter keeps.
 func MarkNoticesRead(ctx context.Context, q Querier, userID int64, access platform.Access, f NoticeFilter) error {
+	ask := askFor(access, userID)
 	_, err := exec(ctx, q, `with marked as (
 			insert into notice_reads (user_id, notice_id)
-			select $1, n.id from notices n where `+filteredNotices+` on conflict do nothing returning 1)
-		select pg_notify('live', $12) from (select from marked limit 1) m`, append(f.args(userID, access), LiveReads(userID))...)
+			select $1, n.id from notices n where `+f.kept(ask)+` on conflict do nothing returning 1)
+		select pg_notify('live', `+ask.arg(LiveReads(userID))+`) from (select from marked limit 1) m`, ask.args...)
 	return err
 }
 
@@ -89,13 +116,12 @@ type NoticeChoices struct {
 
 // NoticeChoicesOf are those that a user with that access sees a notice about.
 func NoticeChoicesOf(ctx context.Context, q Querier, access platform.Access) (NoticeChoices, error) {
-	all, apps := sight(access)
+	ask := askFor(access)
 	return one[NoticeChoices](ctx, q, nil, `select
-		array(select a.name from apps a where ($2 or a.id = any($3))
+		array(select a.name from apps a where `+ask.seesApp("a.id")+`
 			and a.id in (select app_id from notice_sums group by app_id having sum(n) > 0) order by a.name) as apps,
-		array(select d.name from databases d where ($2 or d.id in `+seenDatabases+`)
-			and d.id in (select database_id from notice_sums group by database_id having sum(n) > 0) order by d.name) as databases
-		where $1::bigint is null`, nil, all, apps)
+		array(select x.name from databases x where `+ask.seesDatabase("x.id")+`
+			and x.id in (select database_id from notice_sums group by database_id having sum(n) > 0) order by x.name) as databases`, ask.args...)
 }
 
 // FoldNoticeSums adds up the rows of the sums of notices that changes have left;

@@ -104,3 +104,4 @@ begin
     create index audit_text_idx on audit using gin (lower(actor || E'\n' || action || E'\n' || subject || E'\n' || detail) gin_trgm_ops);
   end if;
 end $$;
+analyze audit, lag_stretches, notice_sums, notice_read_sums;
