@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -68,19 +69,37 @@ func (a *app) activityOn(ctx context.Context, d platform.Database, server *platf
 	return backends, err
 }
 
+// soon begins to look at something beside the caller, who waits for what was
+// found only where it is needed.
+func soon[T any](look func() (T, error)) func() (T, error) {
+	var found T
+	err := errors.New("the look did not end")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		found, err = look()
+	}()
+	return func() (T, error) { <-done; return found, err }
+}
+
 // away is whether the newest look at a database's server found no answer.
 func away(r db.Reading) bool { return r.Known && !r.Answers }
 
+// hasActivity is whether somebody can be connected to a database.
+func hasActivity(d platform.Database) bool {
+	return d.State == platform.DatabaseAvailable || d.State == platform.DatabaseFenced
+}
+
 // activityView never fails: a server that cannot be asked is a sentence. The
 // text of a query can hold data, so it is for those who operate the app.
-func (a *app) activityView(ctx context.Context, row db.DatabaseListRow, server *platform.Server, may platform.Role) page.ActivityView {
+func activityView(row db.DatabaseListRow, look func() ([]platform.Backend, error), may platform.Role) page.ActivityView {
 	d := row.Database
 	view := page.ActivityView{DatabaseName: d.Name, May: may}
-	if d.State != platform.DatabaseAvailable && d.State != platform.DatabaseFenced {
+	if !hasActivity(d) {
 		view.Problem = fmt.Sprintf("It is %s, so nobody is connected.", d.State)
 		return view
 	}
-	backends, err := a.activityOn(ctx, d, server, row.Reading)
+	backends, err := look()
 	if err != nil {
 		view.Problem = failureOf(err, "").Message
 		return view

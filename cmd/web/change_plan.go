@@ -28,21 +28,23 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	}
 	d := row.Database
 	method := chosenMethod(form.Value("method", c.QueryParam("method")), a.chosenFollower(c, form))
-	around, err := a.aroundPlan(c.Request().Context(), d)
+	around, err := a.aroundPlan(c.Request().Context(), row)
 	if err != nil {
 		return err
 	}
-	view, err := a.changePlanView(c, form, row, around, method)
+	view, picked, err := a.changePlanView(c, form, row, around, method)
 	if err != nil {
 		return err
 	}
 	// One that cannot be used does not stay chosen where another one can; what was
 	// just refused stays where its reason stands.
 	if better := view.Recommended(); len(form.Errors) == 0 && better != "" && better != method && !view.Possible(method) {
-		if view, err = a.changePlanView(c, form, row, around, better); err != nil {
+		if view, picked, err = a.changePlanView(c, form, row, around, better); err != nil {
 			return err
 		}
 	}
+	a.fillPreflight(c.Request().Context(), &view, row, picked)
+	a.fillConsequences(&view, d, around, picked)
 	f, err := a.frame(c, "Change plan of "+d.Name, layout.NavDatabases)
 	if err != nil {
 		return err
@@ -57,9 +59,17 @@ type aroundPlan struct {
 	followers   []db.DatabaseListRow
 	attachments []platform.Attachment
 	outages     []time.Duration // of the last switches of this data
+	// activity is who is connected; it is asked for beside everything else.
+	activity func() ([]platform.Backend, error)
 }
 
-func (a *app) aroundPlan(ctx context.Context, d platform.Database) (around aroundPlan, err error) {
+func (a *app) aroundPlan(ctx context.Context, row db.DatabaseListRow) (around aroundPlan, err error) {
+	d := row.Database
+	server, err := a.serverOf(ctx, d)
+	if err != nil {
+		return around, err
+	}
+	around.activity = soon(func() ([]platform.Backend, error) { return a.activityOn(ctx, d, server, row.Reading) })
 	var leader *db.DatabaseListRow
 	if leader, around.followers, err = a.relatives(ctx, d); err != nil {
 		return around, err
@@ -74,8 +84,9 @@ func (a *app) aroundPlan(ctx context.Context, d platform.Database) (around aroun
 	return around, err
 }
 
-// changePlanView is the page with one method chosen.
-func (a *app) changePlanView(c echo.Context, form component.Form, row db.DatabaseListRow, around aroundPlan, method string) (page.ChangePlanView, error) {
+// changePlanView is the page with one method chosen, without what the servers
+// are asked for, and the follower that takes over where one was picked.
+func (a *app) changePlanView(c echo.Context, form component.Form, row db.DatabaseListRow, around aroundPlan, method string) (page.ChangePlanView, *db.DatabaseListRow, error) {
 	ctx, d := c.Request().Context(), row.Database
 	chosen := func(field string) string { return form.Value(field, c.QueryParam(field)) }
 	view := page.ChangePlanView{
@@ -89,17 +100,13 @@ func (a *app) changePlanView(c echo.Context, form component.Form, row db.Databas
 		picked = pickFollower(followers, follower, chosen("plan"), d.Plan)
 	}
 	if err := a.choosePlan(&view, chosen("plan"), chosen("tier"), picked); err != nil {
-		return view, err
+		return view, nil, err
 	}
 	a.fillFollowers(&view, visitorOf(c).Access, row, followers, picked)
 	if err := a.fillUpgrade(ctx, &view, row); err != nil {
-		return view, err
+		return view, nil, err
 	}
-	if err := a.fillMethods(ctx, &view, row, around, picked); err != nil {
-		return view, err
-	}
-	a.fillPreflight(ctx, &view, row, picked)
-	return view, a.fillConsequences(ctx, &view, row, around, picked)
+	return view, picked, a.fillMethods(ctx, &view, row, around, picked)
 }
 
 // chosenFollower is the follower that was chosen. The form sends a plan with
@@ -257,13 +264,8 @@ func checkTone(s platform.CheckState) component.Tone {
 }
 
 // fillConsequences fills in who is connected, what runs, and what stays behind.
-func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, around aroundPlan, picked *db.DatabaseListRow) error {
-	d := row.Database
-	server, err := a.serverOf(ctx, d)
-	if err != nil {
-		return err
-	}
-	if backends, err := a.activityOn(ctx, d, server, row.Reading); err == nil {
+func (a *app) fillConsequences(view *page.ChangePlanView, d platform.Database, around aroundPlan, picked *db.DatabaseListRow) {
+	if backends, err := around.activity(); err == nil {
 		view.Connected, view.ConnectedTotal = connected(backends, d.Name), len(backends)
 	}
 	// Scheduled jobs run outside this program, so it is always asked. In an
@@ -274,7 +276,7 @@ func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, r
 		view.Moving = append(view.Moving, fmt.Sprintf("Connection pool %s of %s: its clients wait and notice nothing else.", t.Name, t.AppName))
 	}
 	if view.Method != methodChangeover {
-		return nil // followers and attachments stay with the name
+		return // followers and attachments stay with the name
 	}
 	for _, t := range staying {
 		view.NotMoving = append(view.NotMoving, fmt.Sprintf("Connection pool %s of %s stays with the old leader, where it can only read. One button leads it to the new one afterwards.", t.Name, t.AppName))
@@ -291,5 +293,4 @@ func (a *app) fillConsequences(ctx context.Context, view *page.ChangePlanView, r
 			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s keeps the old leader as %s, where it can only read.", t.AppName, shortAttachment(t.Name)))
 		}
 	}
-	return nil
 }

@@ -108,6 +108,14 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 		ID: d.ID, Name: d.Name, AppName: d.AppName, Plan: plan, State: d.State, Status: a.databaseStatus(row), Role: databaseRole(row),
 		May: access.On(d.AppID), AppUnseen: !access.SeesAny(d.AppID),
 	}
+	server, err := a.serverOf(ctx, d)
+	if err != nil {
+		return view, err
+	}
+	activity := func() ([]platform.Backend, error) { return nil, nil }
+	if hasActivity(d) {
+		activity = soon(func() ([]platform.Backend, error) { return a.activityOn(ctx, d, server, row.Reading) })
+	}
 	leader, followers, err := a.relatives(ctx, d)
 	if err != nil {
 		return view, err
@@ -121,10 +129,6 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 		return view, err
 	}
 	apps, err := db.ListApps(ctx, a.pool, access)
-	if err != nil {
-		return view, err
-	}
-	server, err := a.serverOf(ctx, d)
 	if err != nil {
 		return view, err
 	}
@@ -142,7 +146,6 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	if err := a.databaseAttachments(ctx, access, &view, d, attachments, apps); err != nil {
 		return view, err
 	}
-	view.Activity = a.activityView(ctx, row, server, view.May)
 	if err := a.databaseOperations(ctx, row, operations, &view); err != nil {
 		return view, err
 	}
@@ -156,6 +159,7 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	if err := a.databaseNotes(ctx, access, row, attachments, &view); err != nil {
 		return view, err
 	}
+	view.Activity = activityView(row, activity, view.May)
 	view.Danger = dangerFor(view.May, d.AppName, dangerItems(row, plan, attachments))
 	return view, nil
 }

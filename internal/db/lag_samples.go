@@ -56,13 +56,17 @@ func LagSamples(ctx context.Context, q Querier, databaseIDs []int64, from, to ti
 	if points < 1 || !to.After(from) || len(databaseIDs) == 0 {
 		return lists, nil
 	}
-	// Stretches are read from begin to end; each point is as long as each.
-	begin, end, each, width := from, from, (to.Sub(from)+time.Duration(points)-1)/time.Duration(points), 0
+	// Of the ends, what short stretches hold is read from these; only the rest
+	// comes from samples. Each point is as long as each.
+	begin, end, shortBegin, shortEnd, width := from, from, from, from, 0
+	each := (to.Sub(from) + time.Duration(points) - 1) / time.Duration(points)
 	for _, w := range lagWidths {
 		if stretch := time.Duration(w) * time.Second; to.Sub(from) >= stretch*time.Duration(points) {
-			width = w
-			begin, end = from.Add(stretch-1).Truncate(stretch), to.Truncate(stretch)
+			begin, end, width = from.Add(stretch-1).Truncate(stretch), to.Truncate(stretch), w
 			each = (each + stretch - 1).Truncate(stretch)
+			if w == lagWidths[0] {
+				shortBegin, shortEnd = begin, end
+			}
 		}
 	}
 	type row struct {
@@ -75,12 +79,18 @@ func LagSamples(ctx context.Context, q Querier, databaseIDs []int64, from, to ti
 			select database_id, at as position, last_at as at, commits, bytes, seconds from lag_stretches
 			where database_id = any($1) and width = $6 and at >= $4 and at < $5
 			union all
-			select database_id, at, at, commits, bytes, seconds from lag_samples where database_id = any($1) and at >= $2 and at < $4
+			select database_id, at, last_at, commits, bytes, seconds from lag_stretches
+			where database_id = any($1) and width = $8 and at >= $9 and at < $4
 			union all
-			select database_id, at, at, commits, bytes, seconds from lag_samples where database_id = any($1) and at >= $5 and at < $3)
+			select database_id, at, last_at, commits, bytes, seconds from lag_stretches
+			where database_id = any($1) and width = $8 and at >= $5 and at < $10
+			union all
+			select database_id, at, at, commits, bytes, seconds from lag_samples where database_id = any($1) and at >= $2 and at < $9
+			union all
+			select database_id, at, at, commits, bytes, seconds from lag_samples where database_id = any($1) and at >= $10 and at < $3)
 		select database_id, max(at) as at, max(commits) as commits, max(bytes) as bytes, max(seconds) as seconds from parts
 		group by database_id, greatest(floor(date_part('epoch', position - $4) / $7::float8), 0)
-		order by 1, 2`, databaseIDs, from, to, begin, end, width, each.Seconds())
+		order by 1, 2`, databaseIDs, from, to, begin, end, width, each.Seconds(), lagWidths[0], shortBegin, shortEnd)
 	for _, r := range rows {
 		lists[r.DatabaseID] = append(lists[r.DatabaseID], platform.Lag{At: r.At, Known: true, Commits: r.Commits, Bytes: r.Bytes, Seconds: r.Seconds})
 	}
