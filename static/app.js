@@ -80,6 +80,21 @@
     return `Times in ${zone} (UTC${minutes < 0 ? "−" : "+"}${h}${m ? ":" + String(m).padStart(2, "0") : ""})`;
   }
 
+  // besides puts the reader's own time after each moment of a sentence that names
+  // it in UTC; what has it already stays as it is.
+  function besides(box) {
+    const texts = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const text = texts.currentNode;
+      if (!town || !text.data.includes("UTC")) continue;
+      const fresh = text.data.replace(/(\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d UTC)(?! \()/g, (moment) => {
+        const date = new Date(moment);
+        return isNaN(date) ? moment : `${moment} ${timeText(date, "aside")}`;
+      });
+      if (fresh !== text.data) text.data = fresh;
+    }
+  }
+
   // localise rewrites the times below node; fragments are rewritten before they
   // are morphed in, so that an unchanged time does not flicker.
   function localise(node) {
@@ -93,6 +108,7 @@
     for (const el of node.querySelectorAll("[data-town]")) el.textContent = town;
     for (const el of node.querySelectorAll("[data-moment]")) momentText(el);
     for (const el of node.querySelectorAll("[data-window]")) windowText(el);
+    for (const el of node.querySelectorAll("[data-sentences]")) besides(el);
     for (const el of node.querySelectorAll("button[form=act]")) el.type = "submit";
   }
   localise(document);

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"changeover/internal/db"
+	"changeover/internal/platform"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -80,5 +81,11 @@ func TestMaintenanceTimesInTheReadersZone(t *testing.T) {
 	b.await(waitForPage, "the next opening", fmt.Sprintf(`/UTC \(.*in Berlin/.test(document.querySelector(%q).textContent)`, id("next-maintenance")))
 	b.open(databasePath(d.leader.Name) + "/change-plan?plan=standard-4")
 	b.await(waitForPage, "what is done in the window", `[...document.querySelectorAll(".part-head")].some((h) => /In the window, .*UTC\s+\(.*in Berlin/.test(h.textContent))`)
+	// In the sentences of notices and answers, too.
+	notice, err := db.CreateNotice(t.Context(), d.pool, db.NewNotice{Kind: platform.NoticeMaintenanceMoved, DatabaseID: &d.leader.ID, AppID: &d.leader.AppID,
+		Subject: "Moved: it", Body: "It is scheduled for Sun 28 Mar 2027 01:00 UTC now."})
+	noError(t, err)
+	b.open(fmt.Sprintf("/notices/%d", notice))
+	b.await(waitForPage, "the sentence of a notice", fmt.Sprintf(`document.querySelector(%q).textContent.includes("01:00 UTC (03:00 in Berlin, the clocks change that night) now.")`, "[data-sentences]"))
 	b.wantNoErrors()
 }

@@ -329,7 +329,7 @@ func noticeParts(parts []NoticePart) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(parts) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "<div class=\"letter-body\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "<div class=\"letter-body\" data-sentences>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
