@@ -27,6 +27,8 @@ type Programs struct {
 	// Credential is the unprivileged user, since PostgreSQL refuses root; nil
 	// where the benchmark itself is not root.
 	Credential *syscall.Credential
+	// SegmentMB is the size of WAL segments of what Init makes; 1 when zero.
+	SegmentMB int
 }
 
 // Find takes the newest PostgreSQL of this machine, or the one of major when it
@@ -113,7 +115,7 @@ type Cluster struct {
 	Port   int
 }
 
-// Init makes an empty cluster in dir/data with 1 MB WAL segments and checksums,
+// Init makes an empty cluster in dir/data with checksums and small WAL segments,
 // listening with TLS on a free port of the loopback address; the settings are
 // added to its configuration. It is not started.
 func (p Programs) Init(ctx context.Context, dir string, settings map[string]string) (*Cluster, error) {
@@ -122,7 +124,7 @@ func (p Programs) Init(ctx context.Context, dir string, settings map[string]stri
 		return nil, err
 	}
 	err = p.run(ctx, "initdb", "--pgdata", c.Dir, "--username=postgres", "--auth-local=trust", "--auth-host=scram-sha-256",
-		"--encoding=UTF8", "--data-checksums", "--wal-segsize=1")
+		"--encoding=UTF8", "--data-checksums", fmt.Sprintf("--wal-segsize=%d", max(p.SegmentMB, 1)))
 	if err != nil {
 		return nil, err
 	}

@@ -32,11 +32,12 @@ const (
 
 // newHandMade makes an empty leader below dir; settings are those of the
 // program's own servers, so that the two sides differ in the switch alone.
-func newHandMade(ctx context.Context, dir string, settings map[string]string, pooled bool) (*handMade, error) {
+func newHandMade(ctx context.Context, dir string, settings map[string]string, pooled bool, segmentMB int) (*handMade, error) {
 	programs, err := cluster.Find(0)
 	if err != nil {
 		return nil, err
 	}
+	programs.SegmentMB = segmentMB
 	if err := programs.MakeDir(dir); err != nil {
 		return nil, err
 	}

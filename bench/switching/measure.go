@@ -22,8 +22,11 @@ func fill(ctx context.Context, url string, size int64) error {
 		return fmt.Errorf("fill the leader: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	_, err = conn.Exec(ctx, "create table filler (id bigint primary key, body text not null)")
-	for from := int64(0); err == nil; {
+	var from int64
+	if _, err = conn.Exec(ctx, "create table if not exists filler (id bigint primary key, body text not null)"); err == nil {
+		err = conn.QueryRow(ctx, "select coalesce(max(id) + 1, 0) from filler").Scan(&from)
+	}
+	for err == nil {
 		var now int64
 		if err = conn.QueryRow(ctx, "select pg_database_size(current_database())").Scan(&now); err != nil || now >= size {
 			break

@@ -51,6 +51,9 @@ func (b Benchmark) Main() {
 
 // Report runs the benchmark and prints what it found.
 func (b Benchmark) Report(ctx context.Context, s Settings, out io.Writer) error {
+	if len(s.Sizes) > 0 {
+		return b.reportSizes(ctx, s, out)
+	}
 	counts := b.Clients
 	if s.Writers != 0 {
 		counts = []int{s.Writers}
@@ -90,17 +93,7 @@ func (b Benchmark) run(ctx context.Context, s Settings) (found contest, err erro
 	if err != nil {
 		return found, err
 	}
-	defer func() {
-		for _, pid := range cluster.ProcessesIn(home) {
-			// Only a server that this run made can be at home here.
-			err = errors.Join(err, fmt.Errorf("process %d was left in %s", pid, home), syscall.Kill(pid, syscall.SIGQUIT))
-		}
-		if s.Keep {
-			fmt.Fprintf(s.Logger, "kept: %s\n", home)
-			return
-		}
-		err = errors.Join(err, os.RemoveAll(home))
-	}()
+	defer func() { err = errors.Join(err, leaveNothing(home, s)) }()
 	finish := func(side Side) { err = errors.Join(err, side.Close(context.WithoutCancel(ctx))) }
 
 	var program Side
@@ -118,7 +111,7 @@ func (b Benchmark) run(ctx context.Context, s Settings) (found contest, err erro
 			return found, err
 		}
 	}
-	peer, err := newHandMade(ctx, filepath.Join(home, "h"), like, b.Pooled)
+	peer, err := newHandMade(ctx, filepath.Join(home, "h"), like, b.Pooled, s.Segment)
 	if peer != nil {
 		defer finish(peer)
 	}
@@ -153,6 +146,35 @@ func (b Benchmark) run(ctx context.Context, s Settings) (found contest, err erro
 		}
 	}
 	return found, nil
+}
+
+// leaveNothing removes home after the run, and ends what should have ended.
+func leaveNothing(home string, s Settings) (err error) {
+	for _, pid := range cluster.ProcessesIn(home) {
+		// Only a server that this run made can be at home here.
+		err = errors.Join(err, fmt.Errorf("process %d was left in %s", pid, home), syscall.Kill(pid, syscall.SIGQUIT))
+	}
+	if s.Keep {
+		fmt.Fprintf(s.Logger, "kept: %s\n", home)
+		return err
+	}
+	return errors.Join(err, os.RemoveAll(home))
+}
+
+// ScriptedGap is the median of the longest gap of one writer, in milliseconds, in
+// switches by the script alone, with WAL segments of that size. A switch that
+// loses or breaks anything is an error.
+func ScriptedGap(ctx context.Context, segmentMB int, s Settings) (float64, error) {
+	s.OnlyPeer, s.Segment = true, segmentMB
+	found, err := Benchmark{Name: "hand-made", Title: "By hand"}.run(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	f := found.peer.figures()
+	if f.Lost+f.Failed+f.TwoWritable+f.Unsound > 0 {
+		return 0, fmt.Errorf("%d lost, %d failed, %d moments with two writable leaders, %d unsound: %v", f.Lost, f.Failed, f.TwoWritable, f.Unsound, f.Errors)
+	}
+	return f.Median, nil
 }
 
 // makeHome is a directory with a path short enough for Unix sockets, which the
