@@ -34,6 +34,9 @@ func TestParse(t *testing.T) {
 		{args: "-short", size: 100 << 20, pairs: 2},
 		{args: "-short -pairs=3", size: 100 << 20, pairs: 3},
 		{args: "-size=2GiB", size: 2 << 30, pairs: 10},
+		{args: "-sizes=100MiB,10GiB", size: 1 << 30, pairs: 10},
+		{args: "-sizes=10GiB,100MiB", fails: true},
+		{args: "-sizes=big", fails: true},
 		{args: "-size=2GB", fails: true},
 		{args: "-size=-1GiB", fails: true},
 		{args: "-pairs=0", fails: true},
@@ -54,5 +57,22 @@ func TestParseSteps(t *testing.T) {
 	}
 	if _, err := parseSteps("step stop\n"); err == nil {
 		t.Error("half a line was accepted")
+	}
+}
+
+func TestSizesAreCompared(t *testing.T) {
+	at := func(size int64, gap time.Duration) grownTo {
+		return grownTo{size: size, contestant: contestant{switches: []measured{{report: ledger.Report{LongestGap: gap}}}}}
+	}
+	var out strings.Builder
+	grown := []grownTo{at(100<<20, 200*time.Millisecond), at(10<<30, 250*time.Millisecond)}
+	grown[1].busy = 1
+	if err := (Benchmark{Name: "switch"}).printSizes(&out, grown, &contestant{}, Settings{Sizes: []int64{100 << 20, 10 << 30}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"size_ratio":1.25`, `"failed":1`, `"10GiB":{`, `"100MiB":{`, `"median_ms":250`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is missing in\n%s", want, out.String())
+		}
 	}
 }
