@@ -62,7 +62,7 @@ func TestParseSteps(t *testing.T) {
 
 func TestSizesAreCompared(t *testing.T) {
 	at := func(size int64, gap time.Duration) grownTo {
-		return grownTo{size: size, contestant: contestant{switches: []measured{{report: ledger.Report{LongestGap: gap}}}}}
+		return grownTo{size: size, contestant: contestant{Side: &handMade{}, switches: []measured{{report: ledger.Report{LongestGap: gap}}}}}
 	}
 	var out strings.Builder
 	grown := []grownTo{at(100<<20, 200*time.Millisecond), at(10<<30, 250*time.Millisecond)}
