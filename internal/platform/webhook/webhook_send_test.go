@@ -22,7 +22,7 @@ func sender(t *testing.T, allow string) *webhook.Sender {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &webhook.Sender{Dialer: outgoing.New(outgoing.Config{Allow: list}), Within: 300 * time.Millisecond}
+	return &webhook.Sender{Dialer: outgoing.New(outgoing.Config{Allow: list})}
 }
 
 func TestSend(t *testing.T) {
@@ -66,7 +66,11 @@ func TestSend(t *testing.T) {
 		"bad certificate": {secure.URL + "/ok", "127.0.0.0/8", 0, "certificate", false},
 		"no TLS there":    {strings.Replace(plain.URL, "http:", "https:", 1) + "/ok", "127.0.0.0/8", 0, "does not speak TLS", false},
 	} {
-		got := sender(t, c.allow).Send(t.Context(), webhook.Message{URL: c.url, ID: "1", Kind: "test", Body: []byte("{}"), Secrets: []string{"s"}})
+		from := sender(t, c.allow)
+		if name == "slow" { // the others have the time that they need, on a busy machine too
+			from.Within = 300 * time.Millisecond
+		}
+		got := from.Send(t.Context(), webhook.Message{URL: c.url, ID: "1", Kind: "test", Body: []byte("{}"), Secrets: []string{"s"}})
 		if got.Status != c.status || !strings.Contains(got.Problem, c.says) || (got.Problem == "") != (c.says == "") || got.Gone != c.gone {
 			t.Errorf("%s: %+v", name, got)
 		}
