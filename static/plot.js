@@ -84,7 +84,7 @@ window.changeover.plot = (figure) => {
       height: 216,
       legend: { show: false },
       cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-      padding: [18, 8, 0, 0],
+      padding: [18, 20, 0, 0],
       scales: {
         x: { time: true, range: () => [Math.min(data.from, data.to - 60), Math.max(data.to, lastAt())] },
         y: { range: (u, min, max) => [0, Math.max(least, (max || 0) * 1.15)] },

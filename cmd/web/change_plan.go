@@ -50,7 +50,7 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 		return err
 	}
 	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLink(d.AppName), databaseLink(d.Name), component.Link{Text: "Change plan"})
-	f.Freshness = "Checked " + view.CheckedAt.UTC().Format("15:04:05 UTC")
+	f.Freshness, f.FreshAt = "Checked", view.CheckedAt
 	return a.render(c, statusOr(c), page.ChangePlan(f, view))
 }
 

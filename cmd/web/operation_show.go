@@ -78,7 +78,7 @@ func (a *app) operationShow(c echo.Context) error {
 	}
 	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appCrumb(view), databaseCrumb(view), component.Link{Text: view.Title})
 	if op.EndedAt != nil {
-		f.Freshness = "Ended " + op.EndedAt.UTC().Format("2 Jan 15:04:05 UTC")
+		f.Freshness, f.FreshAt = "Ended", *op.EndedAt
 	}
 	return a.render(c, 200, page.OperationShow(f, view))
 }

@@ -158,7 +158,7 @@ func (d *demo) setUp(ctx context.Context, app string, formation, vars map[string
 	return nil
 }
 
-func (d *demo) fill(ctx context.Context, name, sql string) error {
+func (d *demo) fill(ctx context.Context, name string, statements ...string) error {
 	url, err := d.api.Reveal(ctx, name)
 	if err != nil {
 		return err
@@ -168,8 +168,12 @@ func (d *demo) fill(ctx context.Context, name, sql string) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	_, err = conn.Exec(ctx, sql)
-	return err
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // createFollower makes a follower, as soon as the leader can be followed.

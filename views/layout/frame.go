@@ -54,9 +54,10 @@ type Frame struct {
 	Answer bool
 	// RenderedAt is when the page's data was read.
 	RenderedAt time.Time
-	// Freshness stands in the top bar where the page is not live: "Ended 6
-	// minutes ago". Empty shows the data's age when there are topics, else nothing.
+	// Freshness stands in the top bar in place of the data's age, where the page is
+	// of one moment, FreshAt: "Ended" for "Ended 6 minutes ago".
 	Freshness string
+	FreshAt   time.Time
 	// Theme is "", "light" or "dark"; the cookie "theme" holds the choice.
 	Theme string
 	// Query is what was searched for.
