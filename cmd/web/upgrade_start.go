@@ -48,10 +48,14 @@ func (a *app) startUpgrade(c echo.Context) (platform.Operation, error) {
 	return a.jobs.StartUpgrade(c.Request().Context(), visitorOf(c).Email, u)
 }
 
+// otherMoment is what a form sends in place of one of the times that it offers,
+// with "date" and "time" beside it.
+const otherMoment = "other"
+
 // readMoment reads a time that a form sends as "date" and "time", and a program
 // in the named field, as RFC 3339.
 func readMoment(input map[string]string, field string) (time.Time, error) {
-	if input[field] != "" {
+	if input[field] != "" && input[field] != otherMoment {
 		return platform.ParseInstant(field, input[field])
 	}
 	return platform.ParseMoment("date", input["date"], "time", input["time"])
