@@ -16,24 +16,23 @@ import (
 )
 
 // What the pool's page says of prepared statements is true of the PgBouncer that
-// is installed: either they outlive a switch, or they do not work at all.
+// is installed, and of a newer one where scripts/pgbouncer could fetch it: either
+// nothing of them fails over a switch, or they do not work at all.
 func TestPreparedStatementsThroughAPool(t *testing.T) {
 	t.Parallel()
-	newHouse(t).tryPrepared()
-}
-
-// With prepared statements nothing fails on a PgBouncer that has them.
-func TestPreparedStatementsThroughANewerPgBouncer(t *testing.T) {
-	t.Parallel()
+	t.Run("the system's PgBouncer", func(t *testing.T) { newHouse(t).tryPrepared() })
 	path := platformtest.NewerPgBouncer(t)
 	if path == "" {
-		t.Skip("no PgBouncer of 1.21 or later is beside the system's own, so prepared statements cannot be tried: scripts/pgbouncer fetches one")
+		t.Log("no PgBouncer of 1.21 or later is beside the system's own; scripts/pgbouncer fetches one")
+		return
 	}
-	h := newHouse(t, func(h *house) { h.pgbouncer = path })
-	if version, prepared := h.engine.Pooler(); !prepared {
-		t.Fatalf("%s is PgBouncer %s, which has no prepared statements", path, version)
-	}
-	h.tryPrepared()
+	t.Run("a newer PgBouncer", func(t *testing.T) {
+		h := newHouse(t, func(h *house) { h.pgbouncer = path })
+		if version, prepared := h.engine.Pooler(); !prepared {
+			t.Fatalf("%s is PgBouncer %s, which has no prepared statements", path, version)
+		}
+		h.tryPrepared()
+	})
 }
 
 // tryPrepared asks the same prepared statement through a pool before and after a
