@@ -68,7 +68,7 @@ type AuditFilter struct {
 // now. Ask for one more than a page to know whether there is another.
 func ListAudit(ctx context.Context, q Querier, reader string, access platform.Access, f AuditFilter) ([]AuditEntry, error) {
 	all, apps := sight(access)
-	// With the index of 0021 a part of a word is found without reading every row;
+	// With the index of 0022 a part of a word is found without reading every row;
 	// the plan depends on what is asked for, so it is made for it each time.
 	return many[AuditEntry](ctx, q, `select id, at, actor, action, subject, outcome, detail, ip, app_ids from audit
 		where ($1 = '' or actor = $1) and ($2 = '' or subject = $2) and ($3 = '' or outcome = $3)

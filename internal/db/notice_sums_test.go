@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -142,6 +143,34 @@ func TestNoticeSumsAreFoldedBesideChanges(t *testing.T) {
 	got := must(db.CountNotices(ctx, pool, chef.ID, platform.Everything(), db.NoticeFilter{}, 0))(t)
 	if rows != 2 || got.Total != total || got.Unread != unread || total != 120 {
 		t.Errorf("%d rows of sums, %+v, want 2 rows, %d and %d unread", rows, got, total, unread)
+	}
+}
+
+// A read that is taken back while retention forgets its notice counts once.
+func TestNoticeSumsWhenANoticeGoesWhileItIsMarkedUnread(t *testing.T) {
+	pool, ctx := dbtest.New(t), t.Context()
+	chef := dbtest.User(t, pool, "chef@example.com")
+	id := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeFollowerReady, UserID: &chef.ID, Subject: "s", Body: "b"}))(t)
+	noError(t, db.SetNoticeRead(ctx, pool, chef.ID, id, true))
+	tx := must(pool.Begin(ctx))(t)
+	noError(t, db.SetNoticeRead(ctx, tx, chef.ID, id, false))
+	forgotten := make(chan error, 1)
+	go func() {
+		n, err := db.DeleteOldNotices(ctx, pool, time.Now().Add(time.Hour), 10)
+		if err == nil && n != 1 {
+			err = fmt.Errorf("%d notices forgotten, want 1", n)
+		}
+		forgotten <- err
+	}()
+	for waiting := false; !waiting; time.Sleep(time.Millisecond) {
+		noError(t, pool.QueryRow(ctx, `select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waiting))
+	}
+	noError(t, tx.Commit(ctx))
+	noError(t, <-forgotten)
+	var notices, reads int
+	noError(t, pool.QueryRow(ctx, `select (select sum(n) from notice_sums), (select sum(n) from notice_read_sums)`).Scan(&notices, &reads))
+	if notices != 0 || reads != 0 {
+		t.Errorf("the sums are %d notices and %d reads, want none of either", notices, reads)
 	}
 }
 

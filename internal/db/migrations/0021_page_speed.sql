@@ -38,11 +38,15 @@ create table notice_read_sums (
   n           bigint not null
 );
 create index notice_read_sums_reader_id_idx on notice_read_sums (reader_id);
+-- What is written while they are counted would be counted by nobody.
+lock table notices, notice_reads in share row exclusive mode;
 insert into notice_sums select app_id, database_id, user_id, count(*) from notices group by 1, 2, 3;
 insert into notice_read_sums select r.user_id, n.app_id, n.database_id, n.user_id, count(*)
   from notice_reads r join notices n on n.id = r.notice_id group by 1, 2, 3, 4;
 
-create function notices_added() returns trigger language plpgsql as $$
+-- They write with their owner's rights: a program of before this migration that
+-- still runs has none on the sums yet.
+create function notices_added() returns trigger language plpgsql security definer set search_path from current as $$
 begin
   insert into notice_sums select app_id, database_id, user_id, count(*) from added group by 1, 2, 3;
   return null;
@@ -50,17 +54,18 @@ end $$;
 create trigger notices_added after insert on notices referencing new table as added
   for each statement execute function notices_added();
 
--- Before each row: the reads that go with it are still there, and are not
--- counted again when they go (the notice is gone by then).
-create function notice_goes() returns trigger language plpgsql as $$
+-- Before each row: the reads that go with it are counted as they go, while the
+-- notice is still there to be looked at. They are deleted and not looked up, since
+-- one that another transaction is deleting at this moment must count once.
+create function notice_goes() returns trigger language plpgsql security definer set search_path from current as $$
 begin
   insert into notice_sums values (old.app_id, old.database_id, old.user_id, -1);
-  insert into notice_read_sums select r.user_id, old.app_id, old.database_id, old.user_id, -1 from notice_reads r where r.notice_id = old.id;
+  delete from notice_reads where notice_id = old.id;
   return old;
 end $$;
 create trigger notice_goes before delete on notices for each row execute function notice_goes();
 
-create function notice_reads_added() returns trigger language plpgsql as $$
+create function notice_reads_added() returns trigger language plpgsql security definer set search_path from current as $$
 begin
   insert into notice_read_sums select r.user_id, n.app_id, n.database_id, n.user_id, count(*)
     from added r join notices n on n.id = r.notice_id group by 1, 2, 3, 4;
@@ -71,7 +76,7 @@ create trigger notice_reads_added after insert on notice_reads referencing new t
 
 -- Before each row, too: what goes with a user would otherwise be counted only
 -- when that user's own notices have gone as well.
-create function notice_read_goes() returns trigger language plpgsql as $$
+create function notice_read_goes() returns trigger language plpgsql security definer set search_path from current as $$
 begin
   insert into notice_read_sums select old.user_id, n.app_id, n.database_id, n.user_id, -1 from notices n where n.id = old.notice_id;
   return old;
@@ -90,18 +95,4 @@ create trigger notices_stay before update of app_id, database_id, user_id on not
 -- Whose reads go with a notice.
 create index notice_reads_notice_id_idx on notice_reads (notice_id);
 
--- A search of the audit for a part of a word. Without the extension (it comes
--- with PostgreSQL's own contrib modules) the rows are read one by one.
-do $$
-begin
-  create extension if not exists pg_trgm;
-exception when others then
-  raise notice 'no pg_trgm: the audit is searched without an index (%)', sqlerrm;
-end $$;
-do $$
-begin
-  if exists (select from pg_extension where extname = 'pg_trgm') then
-    create index audit_text_idx on audit using gin (lower(actor || E'\n' || action || E'\n' || subject || E'\n' || detail) gin_trgm_ops);
-  end if;
-end $$;
-analyze audit, lag_stretches, notice_sums, notice_read_sums;
+analyze lag_stretches, notice_sums, notice_read_sums;
