@@ -36,15 +36,15 @@
   const leaving = () => document.querySelector("form[data-sent]");
 
   async function refetch() {
-    if (leaving()) { setTimeout(refetch, 1000); return; }
+    if (leaving()) { refreshSoon(1000); return; }
     try {
       // The answer to a form is at no address that could be asked for; another page
       // has the same rail, and leads to signing in as well.
       const posted = "answer" in document.body.dataset;
       const { answer, doc } = await page(posted ? "/search" : location.href);
       // Away for a moment: what is on the page is of more use than that.
-      if (answer.status >= 500) { setTimeout(refetch, 3000); return; }
-      if (leaving()) { setTimeout(refetch, 1000); return; }
+      if (answer.status >= 500) { refreshSoon(3000); return; }
+      if (leaving()) { refreshSoon(1000); return; }
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return; }
       const now = Number(doc.body.dataset.now);
       if (now) setServerNow(now);
@@ -55,10 +55,11 @@
     } catch { /* the next try comes with the next connection */ }
   }
 
+  // One at a time, however many messages and connections ask for it.
   let refreshing = 0;
-  function refreshSoon() {
+  function refreshSoon(atLeast = 150) {
     if (refreshing) return;
-    refreshing = setTimeout(() => { refreshing = 0; refetch(); }, 150 + Math.random() * 350);
+    refreshing = setTimeout(() => { refreshing = 0; refetch(); }, atLeast + Math.random() * 350);
   }
 
   function receive(message) {

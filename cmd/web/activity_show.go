@@ -42,21 +42,18 @@ func noAnswer(err error, name string) error {
 	return platform.Unavailable(err, "The server of %s does not answer. Look at its page in a few seconds.", name)
 }
 
-// activity is who is connected to the database now. One of which it is known
-// that it does not answer is not asked: no page waits for that.
+// activity is who is connected to the database now. The server is asked whatever
+// the newest reading says of it: during a switch that is some seconds old.
 func (a *app) activity(ctx context.Context, d platform.Database) ([]platform.Backend, error) {
 	server, err := a.serverOf(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	reading, err := db.ReadingOf(ctx, a.pool, d.ID)
-	if err != nil {
-		return nil, err
-	}
-	return a.activityOn(ctx, d, server, reading)
+	return a.activityOn(ctx, d, server, db.Reading{})
 }
 
-// activityOn is activity where the server and its newest reading are known.
+// activityOn is activity where the server and its newest reading are known. One of
+// which it is known that it does not answer is not asked: no page waits for that.
 func (a *app) activityOn(ctx context.Context, d platform.Database, server *platform.Server, reading db.Reading) ([]platform.Backend, error) {
 	if away(reading) {
 		return nil, noAnswer(nil, d.Name)
@@ -77,6 +74,11 @@ func soon[T any](look func() (T, error)) func() (T, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer func() {
+			if r := recover(); r != nil { // the server's own recovery is on another goroutine
+				err = fmt.Errorf("the look failed: %v", r)
+			}
+		}()
 		found, err = look()
 	}()
 	return func() (T, error) { <-done; return found, err }

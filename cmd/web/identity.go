@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -240,12 +241,16 @@ func (a *app) linksByAddress(ctx context.Context, tx pgx.Tx, user db.User, v vis
 	if v.UserID == user.ID && time.Since(v.ProvedAt) < provedFor {
 		return nil
 	}
+	way := "Sign in with the password or a passkey, and link them under Settings."
+	if v.UserID == user.ID {
+		way = fmt.Sprintf("Sign out, sign in again with the password or a passkey, and link them under Settings within %.0f minutes.", provedFor.Minutes())
+	}
 	if user.IsAdmin {
-		return platform.Forbidden("%s is an administrator, who is not linked to %s by the address alone. Sign in with the password once, and link the two under Settings.", user.Email, a.identities.Host)
+		return platform.Forbidden("%s is an administrator, who is not linked to %s by the address alone. %s", user.Email, a.identities.Host, way)
 	}
 	unlinked, err := db.HasUnlinked(ctx, tx, user.ID, a.identities.Issuer)
 	if err == nil && unlinked {
-		err = platform.Forbidden("%s was unlinked from %s under Settings, and the address alone does not link the two again. Sign in with the password or a passkey, and link them under Settings.", user.Email, a.identities.Host)
+		err = platform.Forbidden("%s was unlinked from %s under Settings, and the address alone does not link the two again. %s", user.Email, a.identities.Host, way)
 	}
 	if err != nil || v.UserID != 0 {
 		return err

@@ -141,7 +141,8 @@ func TestLastWayInStays(t *testing.T) {
 	}
 	// Two acts at once that would each leave the other's way: one is refused.
 	refused := make([]error, 2)
-	var both sync.WaitGroup
+	var both, acted sync.WaitGroup
+	acted.Add(2)
 	for i, act := range []func(tx pgx.Tx) error{
 		func(tx pgx.Tx) error { return db.UnlinkIdentity(t.Context(), tx, id, p.URL) },
 		func(tx pgx.Tx) error { _, err := db.RemovePasskey(t.Context(), tx, id, here); return err },
@@ -150,9 +151,12 @@ func TestLastWayInStays(t *testing.T) {
 		go func() {
 			defer both.Done()
 			refused[i] = db.InTx(t.Context(), s.pool, func(tx pgx.Tx) error {
-				if err := act(tx); err != nil {
+				err := act(tx)
+				acted.Done()
+				if err != nil {
 					return err
 				}
+				acted.Wait() // neither has looked yet
 				if left, err := db.HasWayIn(t.Context(), tx, id, p.URL, sites); err != nil || !left {
 					return platform.Conflict("none left, %v", err)
 				}
@@ -179,5 +183,15 @@ func TestLastWayInStays(t *testing.T) {
 	cook.wantText("This is all that you sign in with.")
 	if n := cook.page.Find("[data-testid=passkey-remove]").Length(); n != 1 {
 		t.Errorf("%d passkeys are left", n)
+	}
+	// One that opens nothing can go, whatever else there is.
+	if _, err := s.pool.Exec(t.Context(), `update passkeys set site = 'old.example.com' where site <> 'old.example.com'`); err != nil {
+		t.Fatal(err)
+	}
+	cook.get("/settings")
+	cook.submit(remove)
+	cook.get("/settings")
+	if n := cook.page.Find("[data-testid=passkey-remove]").Length(); n != 0 {
+		t.Errorf("%d passkeys for a name of before are left", n)
 	}
 }

@@ -69,8 +69,8 @@ const (
 func noProof() map[routeFlag]string {
 	return map[routeFlag]string{
 		adds:   "it only adds something, which is removed again, or sends what there is",
-		undone: "the same page puts it back as it was",
-		keeps:  "nothing is lost: what was before is kept until it is destroyed, which asks",
+		undone: "the same page puts it back as it was, or sets it again",
+		keeps:  "nothing is lost: what was before is kept until it is destroyed, which asks, or for 24 hours, in which it can be switched back",
 		ends:   "what it ends is begun again by whoever wanted it, and it cannot wait",
 		takes:  "it takes back what was given, which cannot wait; giving it again asks",
 		shows:  "it shows what the role may use in any case, and every look is in the audit",

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -24,10 +26,7 @@ func (a *app) identityUnlink(c echo.Context) error {
 	ctx, v := c.Request().Context(), visitorOf(c)
 	noteSubject(c, "an account at "+a.identities.Host)
 	err := db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
-		if err := db.UnlinkIdentity(ctx, tx, v.UserID, a.identities.Issuer); err != nil {
-			return err
-		}
-		return a.keepWayIn(ctx, tx, c)
+		return a.keepWayIn(ctx, tx, c, func() error { return db.UnlinkIdentity(ctx, tx, v.UserID, a.identities.Issuer) })
 	})
 	if err != nil {
 		return a.refusedForm(c, err, func(form component.Form) error { return a.showSettings(c, settingsForms{factor: form}) })
@@ -40,11 +39,18 @@ func (a *app) identityUnlink(c echo.Context) error {
 	return seeOther(c, page.FactorPath)
 }
 
-// keepWayIn is Conflict when nothing is left with which the person can sign in by
-// themselves.
-func (a *app) keepWayIn(ctx context.Context, tx pgx.Tx, c echo.Context) error {
-	left, err := a.hasWayIn(ctx, tx, c, a.issuer())
-	if err == nil && !left {
+// keepWayIn does what act does, and is Conflict when that takes the last with
+// which the person can sign in by themselves.
+func (a *app) keepWayIn(ctx context.Context, tx pgx.Tx, c echo.Context, act func() error) error {
+	had, err := a.hasWayIn(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	if err := act(); err != nil {
+		return err
+	}
+	left, err := a.hasWayIn(ctx, tx, c)
+	if err == nil && had && !left {
 		err = platform.Conflict("This is all that you sign in with. Set a password on this page first, or add a passkey; then it can go.")
 	}
 	return err
@@ -52,13 +58,18 @@ func (a *app) keepWayIn(ctx context.Context, tx pgx.Tx, c echo.Context) error {
 
 // hasWayIn counts passkeys for the name in the public address, and for the one at
 // which the site is open.
-func (a *app) hasWayIn(ctx context.Context, q db.Querier, c echo.Context, issuer string) (bool, error) {
-	return db.HasWayIn(ctx, q, visitorOf(c).UserID, issuer, []string{a.cfg.URL.Hostname(), a.passkeySiteOf(c).name})
+func (a *app) hasWayIn(ctx context.Context, q db.Querier, c echo.Context) (bool, error) {
+	v := visitorOf(c)
+	return db.HasWayIn(ctx, q, v.UserID, a.issuerFor(v.Email), []string{a.cfg.URL.Hostname(), a.passkeySiteOf(c).name})
 }
 
-// issuer is that of the identity provider, empty where none is set.
-func (a *app) issuer() string {
+// issuerFor is that of the identity provider; empty where none is set, or where it
+// lets nobody in who has such an address.
+func (a *app) issuerFor(email string) string {
 	if a.identities == nil {
+		return ""
+	}
+	if _, domain, _ := strings.Cut(email, "@"); !slices.Contains(a.identities.Domains, domain) {
 		return ""
 	}
 	return a.identities.Issuer

@@ -133,12 +133,12 @@ func (a *app) passkeyRemove(c echo.Context) error {
 	ctx, v := c.Request().Context(), visitorOf(c)
 	var name string
 	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
-		var err error
-		if name, err = db.RemovePasskey(ctx, tx, v.UserID, id); err != nil {
+		err := a.keepWayIn(ctx, tx, c, func() (err error) {
+			name, err = db.RemovePasskey(ctx, tx, v.UserID, id)
 			return err
-		}
+		})
 		noteSubject(c, name)
-		if err := a.keepWayIn(ctx, tx, c); err != nil {
+		if err != nil {
 			return err
 		}
 		return a.dropRecovery(ctx, tx, v.UserID)
