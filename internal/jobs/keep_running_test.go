@@ -22,6 +22,10 @@ func TestRebootIsToldOnceForEachApp(t *testing.T) {
 	h.close()
 	for _, d := range []platform.Database{first, second, alone} {
 		h.kill9(d)
+		platformtest.Await(t, "nothing of it runs, as after a reboot", func() (bool, error) {
+			status, err := h.engine.Status(t.Context(), h.serverOf(d))
+			return !status.Running, err
+		})
 	}
 	h.open()
 	told := func() []db.Notice {
