@@ -2,8 +2,6 @@ module changeover
 
 go 1.26.0
 
-toolchain go1.26.10
-
 require (
 	github.com/PuerkitoBio/goquery v1.13.0
 	github.com/a-h/templ v0.3.977
