@@ -112,6 +112,9 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 		if info, err := os.Stat(filepath.Join(dir, "initdb")); err != nil || info.IsDir() {
 			return config{}, badSetting("CHANGEOVER_POSTGRES_BIN", "%s has no initdb in it. Give the bin directory of a PostgreSQL installation.", dir)
 		}
+		if dir, err = filepath.Abs(dir); err != nil {
+			return config{}, badSetting("CHANGEOVER_POSTGRES_BIN", "%s has no absolute path (%v). Give one.", dir, err)
+		}
 		c.PostgresBin = append(c.PostgresBin, dir)
 	}
 	if c.PgBouncer = getenv("CHANGEOVER_PGBOUNCER"); c.PgBouncer != "" {

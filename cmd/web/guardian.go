@@ -2,30 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"time"
+	"path/filepath"
+	"runtime"
+	"strings"
 
 	"changeover/internal/jobs"
-	"changeover/internal/platform/engine"
 	"changeover/internal/platform/engine/local"
-	"changeover/internal/platform/guardian"
 )
 
-// guardCommandName starts this program as a guardian: it is for the program
-// itself, so the usage does not name it.
-const guardCommandName = "guard-pools"
-
-// guardFor is how long a guardian tries: longer than a client of a pool waits.
-const guardFor = 150 * time.Second
-
-// guard starts a guardian of what is held.
-func guard(e *local.Engine) func(jobs.Holding) (jobs.Guardian, error) {
+// guard starts this program as a guardian of what is held, by guardian.Command:
+// it is for the program itself, so the usage does not name it.
+func guard(cfg config, e *local.Engine) func(jobs.Holding) (jobs.Guardian, error) {
 	return func(h jobs.Holding) (jobs.Guardian, error) {
-		self, err := os.Executable()
+		program, err := thisProgram()
 		if err != nil {
 			return nil, err
 		}
@@ -33,40 +24,28 @@ func guard(e *local.Engine) func(jobs.Holding) (jobs.Guardian, error) {
 		if err != nil {
 			return nil, err
 		}
-		brief, err := json.Marshal(h)
-		if err != nil {
-			return nil, err
-		}
-		g, err := guardian.Start([]string{self, guardCommandName}, os.Environ(), dir, brief)
-		if err != nil {
-			return nil, err // not a nil *Guardian in an interface
-		}
-		return g, nil
+		return jobs.StartGuardian(program, guardianEnv(os.Environ(), cfg), dir, h)
 	}
+}
+
+// guardianEnv is the environment env with absolute paths in it: a guardian stands
+// in another directory than this program.
+func guardianEnv(env []string, cfg config) []string {
+	return append(env, "CHANGEOVER_HOME="+cfg.Home,
+		"CHANGEOVER_POSTGRES_BIN="+strings.Join(cfg.PostgresBin, string(filepath.ListSeparator)),
+		"CHANGEOVER_PGBOUNCER="+cfg.PgBouncer)
+}
+
+// thisProgram is the file of this very program. After an upgrade in place another one
+// stands where it was started from.
+func thisProgram() (string, error) {
+	if runtime.GOOS == "linux" {
+		return "/proc/self/exe", nil
+	}
+	return os.Executable()
 }
 
 // guardCommand is the guardian: docs/connection-pools.md tells what it does.
 func guardCommand(ctx context.Context, cfg config, log *slog.Logger) error {
-	w, err := guardian.Begin(os.Stdin)
-	if err != nil {
-		return err
-	}
-	var h jobs.Holding
-	if err := json.Unmarshal(w.Brief, &h); err != nil {
-		return fmt.Errorf("the brief is not understood: %w", err)
-	}
-	e, err := openEngine(cfg, log)
-	if err != nil {
-		return err
-	}
-	w.Ready()
-	if !w.Abandoned(ctx) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, guardFor)
-	defer cancel()
-	if err := h.LetGo(ctx, e, log); err != nil && !errors.Is(err, engine.ErrStaleEpoch) {
-		return err
-	}
-	return nil
+	return jobs.BeGuardian(ctx, os.Stdin, func() (jobs.Engine, error) { return openEngine(cfg, log) }, log)
 }

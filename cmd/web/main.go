@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"changeover/internal/platform/guardian"
 	"changeover/internal/supervise"
 )
 
@@ -74,7 +75,7 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		err = signInLinkCommand(ctx, cfg, args, stdout, stderr)
 	case command == "token":
 		err = tokenCommand(ctx, cfg, args, stdout, stderr)
-	case command == guardCommandName && len(args) == 0:
+	case command == guardian.Command && len(args) == 0:
 		err = guardCommand(ctx, cfg, log)
 	case command == "stop-all" && len(args) == 0:
 		err = stopAllCommand(ctx, cfg, log, stdout)

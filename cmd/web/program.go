@@ -95,7 +95,7 @@ func (p *program) prepare(ctx context.Context, cfg config) error {
 	if p.catalogue, err = platform.ShippedCatalogue(); err != nil {
 		return err
 	}
-	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log, Elect: true, Guard: guard(p.engine), Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)},
+	p.jobs, err = jobs.New(jobs.Config{Pool: p.pool, Engine: p.engine, Sealer: p.sealer, Catalogue: p.catalogue, Log: p.log, Elect: true, Guard: guard(cfg, p.engine), Mailer: &mail.Sender{Dialer: outgoingDialer(cfg)},
 		Link: cfg.Link, Hooks: &webhook.Sender{Dialer: outgoingDialer(cfg)}, KeepNotices: cfg.KeepNotices})
 	return err
 }

@@ -14,12 +14,16 @@ import (
 // TestMeasuredPooledClientsOutliveTheProgram kills the real program, parent and
 // worker, in the middle of a switch whose candidate replays nothing: the old
 // leader is fenced, the clients of the pool are held, and nobody is left but the
-// guardian.
+// guardian. The state directory is given relative to a directory that the
+// guardian does not stand in.
 func TestMeasuredPooledClientsOutliveTheProgram(t *testing.T) {
 	if testing.Short() {
 		t.Skip("Starting the real program takes seconds; it is left out with -short.")
 	}
-	p := runProgram(t)
+	p := runProgram(t, func(p *running) {
+		p.dir = filepath.Dir(p.home)
+		p.env = append(p.env, "CHANGEOVER_HOME="+filepath.Base(p.home))
+	})
 	token := p.run("token", "-email", firstAdmin)
 	p.api(token, "/databases", "app=sushi&plan=standard-0")
 	leader := p.names(token)[0]

@@ -57,6 +57,7 @@ type running struct {
 	bin  string
 	home string
 	env  []string
+	dir  string // the working directory; the test's when empty
 	cmd  *exec.Cmd
 	url  string
 	link string // the printed sign-in link
@@ -66,7 +67,7 @@ type running struct {
 
 // runProgram starts the program and returns when it is ready. Everything that
 // it started is gone when the test ends.
-func runProgram(t *testing.T) *running {
+func runProgram(t *testing.T, options ...func(*running)) *running {
 	t.Helper()
 	bin, err := built()
 	if err != nil {
@@ -75,6 +76,9 @@ func runProgram(t *testing.T) *running {
 	home := newHome(t)
 	p := &running{t: t, bin: bin, home: home, logs: &logBuffer{}, out: &logBuffer{}}
 	p.env = append(os.Environ(), "CHANGEOVER_HOME="+home, "CHANGEOVER_ADDR=127.0.0.1:0", "DATABASE_URL=", "CHANGEOVER_URL=")
+	for _, option := range options {
+		option(p)
+	}
 	t.Cleanup(p.clean)
 	p.start()
 	return p
@@ -87,7 +91,7 @@ var printedLink = regexp.MustCompile(`(http://[^/\s]+)(/sign-in/\S+)`)
 func (p *running) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(p.bin)
-	p.cmd.Env = p.env
+	p.cmd.Env, p.cmd.Dir = p.env, p.dir
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Stderr = p.logs
 	stdout, err := p.cmd.StdoutPipe()
@@ -120,7 +124,7 @@ func (p *running) start() {
 func (p *running) run(args ...string) string {
 	p.t.Helper()
 	cmd := exec.Command(p.bin, args...)
-	cmd.Env = p.env
+	cmd.Env, cmd.Dir = p.env, p.dir
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

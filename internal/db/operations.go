@@ -209,6 +209,11 @@ func BeginAttempt(ctx context.Context, q Querier, id int64) (platform.Operation,
 	return op, err
 }
 
+// GuardianEpoch is the epoch of an attempt's guardian. Epochs are every other
+// number, so that it lies between its attempt's and any that is drawn later,
+// whenever it is asked for.
+func GuardianEpoch(attempt int64) int64 { return attempt + 1 }
+
 // LockEpoch makes sure that epoch is the operation's newest for the rest of the
 // transaction; else ErrOvertaken.
 func LockEpoch(ctx context.Context, tx pgx.Tx, operationID, epoch int64) (platform.Operation, error) {

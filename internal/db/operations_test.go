@@ -90,6 +90,9 @@ func TestEpochsOvertake(t *testing.T) {
 	if second.Epoch <= first.Epoch || !second.StartedAt.Equal(*first.StartedAt) {
 		t.Errorf("attempts %+v, %+v", first, second)
 	}
+	if guardian := db.GuardianEpoch(first.Epoch); guardian <= first.Epoch || guardian >= second.Epoch {
+		t.Errorf("the guardian of %d has epoch %d, and the next attempt %d", first.Epoch, guardian, second.Epoch)
+	}
 	if err := lock(first.Epoch); !errors.Is(err, db.ErrOvertaken) {
 		t.Errorf("the overtaken attempt got %v", err)
 	}

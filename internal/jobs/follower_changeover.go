@@ -186,6 +186,7 @@ func (c *changeover) startOldLeader(ctx context.Context) error {
 }
 
 func (c *changeover) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
+	c.held = false // whatever was held went on; no guardian outlives its operation
 	old, it := c.old.Database, c.it.Database
 	if state == platform.OperationUndone {
 		if err := db.ForgetSwitch(ctx, tx, c.Operation.ID); err != nil {

@@ -1,15 +1,18 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
 
-	"changeover/internal/db"
 	"changeover/internal/platform/engine"
+	"changeover/internal/platform/guardian"
 	"changeover/internal/platform/postgres"
 
 	"github.com/jackc/pgx/v5"
@@ -18,8 +21,9 @@ import (
 // Guardian is a process of its own that watches this program while clients of
 // connection pools are held, and lets them go on when the program is gone.
 type Guardian interface {
-	// Ready returns when it watches, or ctx has ended.
-	Ready(ctx context.Context)
+	// Ready is nil as soon as it watches: at once where it does already.
+	// guardian.ErrEnded where it has ended, another error when ctx has.
+	Ready(ctx context.Context) error
 	// Dismiss ends it: nobody is held any more.
 	Dismiss()
 	// Abandon leaves it to itself, as the end of this program would.
@@ -27,14 +31,71 @@ type Guardian interface {
 }
 
 // Holding is what a guardian has to know. It acts as an attempt of its own, with
-// an epoch that was taken after that of the attempt which it guards and before
-// any later one: when it acts, that attempt is over, and as soon as a later one
+// an epoch of its own that lies between that of the attempt which it guards and
+// any later one (db.GuardianEpoch): when it acts, that attempt is over, and as soon as a later one
 // begins, the guardian is.
 type Holding struct {
 	Epoch    int64
 	Old, New engine.Server
 	Pools    []engine.Pool
 }
+
+// check is an error for what nobody can act by.
+func (h Holding) check() error {
+	if h.Epoch <= 0 || h.Old.ID <= 0 || h.New.ID <= 0 || h.Old.ID == h.New.ID || len(h.Pools) == 0 {
+		return fmt.Errorf("the brief names no epoch, no two servers or no pools: epoch %d, servers %d and %d, %d pools", h.Epoch, h.Old.ID, h.New.ID, len(h.Pools))
+	}
+	return nil
+}
+
+// StartGuardian starts a program as the guardian of h, in dir. It has to call
+// BeGuardian.
+func StartGuardian(program string, env []string, dir string, h Holding) (Guardian, error) {
+	brief, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	g, err := guardian.Start(program, env, dir, brief)
+	if err != nil {
+		return nil, err // not a nil *Guardian in an interface
+	}
+	return g, nil
+}
+
+// BeGuardian is what a guardian does: it reads its brief, opens the engine, and
+// waits to be dismissed. Left alone, it lets the clients go on.
+func BeGuardian(ctx context.Context, in io.Reader, open func() (Engine, error), log *slog.Logger) error {
+	w, err := guardian.Begin(in)
+	if err != nil {
+		return err
+	}
+	var h Holding
+	brief := json.NewDecoder(bytes.NewReader(w.Brief))
+	brief.DisallowUnknownFields()
+	if err := brief.Decode(&h); err != nil {
+		return fmt.Errorf("the brief is not understood: %w", err)
+	}
+	if err := h.check(); err != nil {
+		return err
+	}
+	e, err := open()
+	if err != nil {
+		return err
+	}
+	w.Ready()
+	if !w.Abandoned(ctx) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, guardianTries)
+	defer cancel()
+	if err := h.LetGo(ctx, e, log); err != nil && !isStale(err) {
+		return err
+	}
+	return nil
+}
+
+// guardianTries is how long a guardian tries: longer than a client of a pool waits.
+const guardianTries = 150 * time.Second
 
 // guardianPatience is how long a switch waits for its guardian.
 const guardianPatience = time.Second
@@ -75,6 +136,15 @@ func (h Holding) letGo(ctx context.Context, e Engine) (serverID int64, err error
 	if err := e.TakeOver(ctx, h.Epoch, []engine.Server{h.Old, h.New}, h.Pools); err != nil {
 		return 0, err
 	}
+	for _, s := range []engine.Server{h.Old, h.New} {
+		status, err := e.Status(ctx, s)
+		if err == nil && !status.Exists {
+			err = fmt.Errorf("server %d has no files where they were looked for", s.ID)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 	inRecovery, err := e.WithdrawPromotion(ctx, h.Epoch, h.New)
 	if err != nil {
 		return 0, err
@@ -83,8 +153,8 @@ func (h Holding) letGo(ctx context.Context, e Engine) (serverID int64, err error
 	if inRecovery {
 		to = h.Old
 		err = openAgain(ctx, e, h.Epoch, h.Old)
-	} else {
-		err = h.mustBeFenced(ctx, e)
+	} else if err = h.mustBeFenced(ctx, e); err == nil {
+		err = e.Start(ctx, h.Epoch, h.New) // it may have died since; nothing where it runs
 	}
 	if err != nil {
 		return 0, err
@@ -161,72 +231,4 @@ func takesWrites(ctx context.Context, e Engine, s engine.Server) error {
 	}
 	defer closeSoon(conn)
 	return postgres.WriteOnce(ctx, conn)
-}
-
-// arm starts the guardian of this attempt, where pools go with the switch.
-// Without one the switch goes on: it only matters when this program dies.
-func (c *switcher) arm(ctx context.Context) {
-	pools, err := c.pools(ctx)
-	if c.guardian != nil || c.j.Guard == nil || err == nil && len(pools) == 0 {
-		return
-	}
-	h := Holding{Old: c.old.Server, New: c.it.Server, Pools: make([]engine.Pool, len(pools))}
-	h.Old.Fenced, h.New.Fenced = false, false
-	for i, p := range pools {
-		p.Verifier = "" // a guardian starts no pool anew, so it need not know
-		h.Pools[i] = p
-	}
-	if err == nil {
-		h.Epoch, err = db.NextEpoch(ctx, c.j.Pool)
-	}
-	if err == nil {
-		c.guardian, err = c.j.Guard(h)
-	}
-	if err != nil {
-		c.guardian = nil
-		c.Log.Warn("no guardian watches over the connection pools in this switch", "error", err)
-	}
-}
-
-// goOn is for an attempt that begins where pools are held, or a switch is half
-// done: nothing that an older attempt, or a guardian, still has in mind happens
-// from here on, so that what is looked at now stays true.
-func (c *switcher) goOn(ctx context.Context) error {
-	if c.StartedAt("pause_pools") == nil || c.FinishedAt("prove") != nil {
-		return nil
-	}
-	pools, err := c.readPools(ctx)
-	if err != nil {
-		return err
-	}
-	if err := c.j.Engine.TakeOver(ctx, c.Epoch, []engine.Server{c.old.Server, c.it.Server}, pools); err != nil {
-		return err
-	}
-	if c.FinishedAt("resume_pools") == nil {
-		c.held = true // as far as is known
-		c.arm(ctx)
-	}
-	return nil
-}
-
-// holdAgain holds the pools once more where an attempt finds the old leader
-// open: a guardian may have let their clients go on.
-func (c *switcher) holdAgain(ctx context.Context) error {
-	if !c.heldSince.IsZero() {
-		return nil
-	}
-	status, err := c.j.Engine.Status(ctx, c.old.Server)
-	if err != nil || !status.Running {
-		return err
-	}
-	return c.pausePools(ctx)
-}
-
-// dismiss ends the guardian, if there is one.
-func (c *switcher) dismiss() {
-	c.held = false
-	if c.guardian != nil {
-		c.guardian.Dismiss()
-		c.guardian = nil
-	}
 }

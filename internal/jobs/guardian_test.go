@@ -2,8 +2,8 @@ package jobs_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -31,44 +31,17 @@ func guardBy(e *local.Engine, home string) func(jobs.Holding) (jobs.Guardian, er
 		if err != nil {
 			return nil, err
 		}
-		brief, err := json.Marshal(h)
-		if err != nil {
-			return nil, err
-		}
 		self, err := filepath.Abs(os.Args[0])
 		if err != nil {
 			return nil, err
 		}
 		env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, workerVariable+"=") })
-		g, err := guardian.Start([]string{self}, append(env, guardianVariable+"="+home), dir, brief)
-		if err != nil {
-			return nil, err
-		}
-		return g, nil
+		return jobs.StartGuardian(self, append(env, guardianVariable+"="+home), dir, h)
 	}
 }
 
-// beGuardian is what the program's command does.
 func beGuardian(home string) error {
-	w, err := guardian.Begin(os.Stdin)
-	if err != nil {
-		return err
-	}
-	var h jobs.Holding
-	if err := json.Unmarshal(w.Brief, &h); err != nil {
-		return err
-	}
-	e, err := testEngine(home)
-	if err != nil {
-		return err
-	}
-	w.Ready()
-	if !w.Abandoned(context.Background()) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	return h.LetGo(ctx, e, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	return jobs.BeGuardian(context.Background(), os.Stdin, func() (jobs.Engine, error) { return testEngine(home) }, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 
 func testEngine(home string) (*local.Engine, error) {
@@ -205,16 +178,16 @@ func TestFrozenProgramIsOvertakenByItsGuardian(t *testing.T) {
 
 // What a guardian may not prove it does not do: a candidate that was promoted
 // beside an old leader that writes is nobody's to choose from.
-func TestGuardianRefusesWhatItCannotProve(t *testing.T) {
-	t.Parallel()
+func TestMeasuredGuardianRefusesWhatItCannotProve(t *testing.T) {
 	h := newHouse(t)
 	leader, other := h.leader("standard-0"), h.leader("standard-0")
 	epoch := h.nextEpoch()
 	holding := jobs.Holding{Epoch: epoch, Old: h.serverOf(leader), New: h.serverOf(other)}
 	ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
 	defer cancel()
-	if err := holding.LetGo(ctx, h.engine.Engine, slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("two servers take writes, and it chose one")
+	want := fmt.Sprintf("server %d was not shut down", holding.Old.ID)
+	if err := holding.LetGo(ctx, h.engine.Engine, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(strings.ToLower(err.Error()), want) {
+		t.Errorf("two servers take writes, and it says %v; want %q", err, want)
 	}
 	for _, d := range []platform.Database{leader, other} {
 		if err := h.write(d); err != nil {

@@ -40,6 +40,7 @@ type house struct {
 	pgbouncer  string                        // the program; the installed one when empty
 	ownControl bool                          // the control database is a cluster of the house's own
 	durable    bool                          // the app's writers all wait for the disk: where a test kills a leader
+	guarded    bool                          // a guardian watches over the pools in a switch
 	quiet      bool                          // nothing is run here: a worker process does it
 	scaled     bool                          // the app has the formation of these tests
 	catalogue  func(*platform.Catalogue)     // changes what the plans hold; nil for as shipped
@@ -107,6 +108,9 @@ func (h *house) open() {
 		return nil
 	}, func(c *jobs.Config) {
 		c.Now, c.SwitchPatience, c.FollowerPatience, c.Hooks = h.now, h.patience, h.patience, h.hooks
+		if h.guarded {
+			c.Guard = guardBy(h.engine.Engine, h.engine.Home)
+		}
 		if h.catalogue != nil {
 			h.catalogue(&c.Catalogue)
 		}

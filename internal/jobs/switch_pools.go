@@ -122,6 +122,7 @@ func (c *switcher) pausePools(ctx context.Context) error {
 		c.Detail("No connection pool leads to it")
 		return nil
 	}
+	c.guarded(ctx)
 	if err := c.mustBeShort(ctx, pools); err != nil {
 		if ctx.Err() != nil {
 			return errHeldUp // the deadline came while the transactions were looked at once more
@@ -151,7 +152,7 @@ func (c *switcher) pausePools(ctx context.Context) error {
 	if isStale(errs) {
 		return errs
 	}
-	if err := c.releasePools(context.WithoutCancel(ctx)); err != nil {
+	if err := c.letPoolsGo(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(errs, err)
 	}
 	if errors.Is(errs, pool.ErrBusy) {
@@ -160,8 +161,17 @@ func (c *switcher) pausePools(ctx context.Context) error {
 	return errs
 }
 
-// releasePools lets the clients go on with the old leader.
+// releasePools takes the pause back; nobody is held any more, or is to be.
 func (c *switcher) releasePools(ctx context.Context) error {
+	err := c.letPoolsGo(ctx)
+	if err == nil {
+		c.dismiss()
+	}
+	return err
+}
+
+// letPoolsGo lets the clients go on with the old leader.
+func (c *switcher) letPoolsGo(ctx context.Context) error {
 	pools, err := c.pools(ctx)
 	if err != nil {
 		return err

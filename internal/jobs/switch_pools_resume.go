@@ -3,10 +3,12 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"changeover/internal/db"
 	"changeover/internal/platform/engine"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -36,21 +38,25 @@ func (c *switcher) resumePools(ctx context.Context) error {
 	if isStale(err) || ctx.Err() != nil {
 		return errors.Join(err, ctx.Err())
 	}
-	if len(led) > 0 {
-		since := c.heldSince
-		if began := c.StartedAt("pause_pools"); since.IsZero() && began != nil {
-			since = *began // held by an attempt before this one
-		}
-		c.facts.HeldMS = milliseconds(led[len(led)-1].Sub(since))
-	}
 	if err != nil {
 		c.Log.Error("a connection pool does not lead to the new leader yet", "error", err)
-		c.Detail("A connection pool does not answer; it is set right soon")
+		c.unled = true
+		c.Detail("%d of %s led to %s, held for at least %.0f ms; what does not answer is set right soon", len(led), counted(len(pools), "connection pool"), c.it.name(), *c.heldUntil(time.Now()))
 		return nil
 	}
+	c.facts.HeldMS = c.heldUntil(led[len(led)-1])
 	c.dismiss()
-	c.Detail("%s", c.describeHeld(len(pools)))
+	c.Detail("%s led to %s, held for %.0f ms in all", counted(len(pools), "connection pool"), c.it.name(), *c.facts.HeldMS)
 	return nil
+}
+
+// heldUntil is how long the clients were held in all when they went on at t.
+func (c *switcher) heldUntil(t time.Time) *float64 {
+	since := c.heldSince
+	if began := c.StartedAt("pause_pools"); since.IsZero() && began != nil {
+		since = *began // held by an attempt before this one
+	}
+	return milliseconds(t.Sub(since))
 }
 
 // leadAll leads pools to the new leader and returns when those that could be led
@@ -98,10 +104,6 @@ func (c *switcher) settle() {
 	}
 }
 
-func (c *switcher) describeHeld(pools int) string {
-	return fmt.Sprintf("%s led to %s, held for %.0f ms in all", counted(pools, "connection pool"), c.it.name(), *c.facts.HeldMS)
-}
-
 // setRight makes all pools lead to the new leader, those too that were attached
 // since or could not be reached: none may lead to the old one once that answers
 // again (safety 2).
@@ -111,9 +113,18 @@ func (c *switcher) setRight(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.routeAll(ctx, pools, c.it)
-	if err == nil {
-		c.dismiss()
+	if err := c.routeAll(ctx, pools, c.it); err != nil {
+		return err
 	}
+	c.dismiss()
+	if !c.unled {
+		return nil
+	}
+	// The clients of all pools were held for so long at most: only now it is known.
+	c.facts.HeldMS = c.heldUntil(time.Now())
+	err = c.InTx(ctx, func(tx pgx.Tx) error {
+		return db.SaveSwitch(ctx, tx, db.Changeover{OperationID: c.Operation.ID, HeldMS: c.facts.HeldMS})
+	})
+	c.unled = err != nil
 	return err
 }

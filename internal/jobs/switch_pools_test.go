@@ -39,7 +39,7 @@ func (h *house) pooled(leader platform.Database, writers int) *pooled {
 	if err := ledger.Setup(h.t.Context(), p.url); err != nil {
 		h.t.Fatal(err)
 	}
-	p.writers = ledger.Start(context.WithoutCancel(h.t.Context()), ledger.Fixed(p.url), writers, ledger.Options{Pace: 2 * time.Millisecond, Pooled: true})
+	p.writers = ledger.Start(context.WithoutCancel(h.t.Context()), ledger.Fixed(p.url), writers, ledger.Options{Pace: 2 * time.Millisecond, Pooled: true, AllSynchronous: h.durable})
 	p.mustWrite("before")
 	return p
 }

@@ -188,6 +188,7 @@ func (u *upgrader) refreshStatistics(ctx context.Context) error {
 }
 
 func (u *upgrader) ended(ctx context.Context, tx pgx.Tx, state platform.OperationState) error {
+	u.held = false // whatever was held went on; no guardian outlives its operation
 	op, err := db.OperationByID(ctx, tx, u.Operation.ID)
 	if err != nil {
 		return err

@@ -72,6 +72,16 @@ func (a *Attempt) FinishedAt(name string) *time.Time {
 	return nil
 }
 
+// Stands is whether the named step has begun and was not taken back since.
+func (a *Attempt) Stands(name string) bool {
+	for i := range a.recorder.steps {
+		if s := a.recorder.state(i); s.Name == name {
+			return s.State != platform.StepPending && s.State != platform.StepUndone
+		}
+	}
+	return false
+}
+
 // Procedure is what a kind of operation does.
 type Procedure[S any] struct {
 	Kind  platform.OperationKind

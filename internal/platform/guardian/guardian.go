@@ -31,23 +31,31 @@ const (
 // LogFile is where a guardian's own words go, in the directory it stands in.
 const LogFile = "guardian.log"
 
+// Command is the argument by which a guardian's process is known, beside the
+// directory it stands in.
+const Command = "guard-pools"
+
+// ErrEnded is a guardian that has ended, and so watches nothing.
+var ErrEnded = errors.New("the guardian has ended")
+
 const dismissed = 'x'
 
 // Guardian is a running guardian as the program sees it that it watches.
 type Guardian struct {
-	beat  *os.File
-	ready chan struct{}
-	ended chan struct{} // its process was reaped
+	beat    *os.File
+	ready   chan struct{} // closed when it has said that it watches, or cannot any more
+	watches bool          // which of the two; read once ready is closed
+	ended   chan struct{} // its process was reaped
 
 	mu   sync.Mutex // guards gone
 	gone bool
 	stop chan struct{} // closed with gone
 }
 
-// Start starts command as a guardian that is told brief, one line. It stands in
-// dir, by which it is known, in a session of its own: what ends this program does
-// not end it. Its environment is env.
-func Start(command, env []string, dir string, brief []byte) (*Guardian, error) {
+// Start starts a program as a guardian that is told brief, one line. It stands in
+// dir, by which and by Command it is known, in a session of its own: what ends
+// this program does not end it. Its environment is env.
+func Start(program string, env []string, dir string, brief []byte) (*Guardian, error) {
 	path := filepath.Join(dir, LogFile)
 	if info, err := os.Stat(path); err == nil && info.Size() > logLimit {
 		if err := os.Truncate(path, 0); err != nil {
@@ -68,7 +76,8 @@ func Start(command, env []string, dir string, brief []byte) (*Guardian, error) {
 	if err != nil {
 		return nil, errors.Join(err, beat.Close())
 	}
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.Command(program, Command)
+	cmd.Args[0] = os.Args[0] // as this program calls itself, from wherever its file was taken
 	cmd.Env, cmd.Dir = env, dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = read, log, log, []*os.File{readyWrite}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -83,7 +92,8 @@ func Start(command, env []string, dir string, brief []byte) (*Guardian, error) {
 		close(g.ended)
 	}()
 	go func() {
-		_, _ = readyRead.Read(make([]byte, 1)) // a byte says ready, the end that it is gone
+		n, _ := readyRead.Read(make([]byte, 1)) // a byte says ready, the end that it is gone
+		g.watches = n == 1
 		_ = readyRead.Close()
 		close(g.ready)
 	}()
@@ -113,12 +123,29 @@ func (g *Guardian) beatOn() {
 	}
 }
 
-// Ready returns when the guardian has understood its brief, or ended, or ctx has.
-func (g *Guardian) Ready(ctx context.Context) {
+// Ready is nil when the guardian has understood its brief and watches, ErrEnded
+// when it has ended, and another error when ctx has.
+func (g *Guardian) Ready(ctx context.Context) error {
 	select {
+	case <-g.ended:
+		return ErrEnded
 	case <-g.ready:
-	case <-ctx.Done():
+	default:
+		select {
+		case <-g.ready:
+		case <-ctx.Done():
+			return fmt.Errorf("the guardian is not ready: %w", ctx.Err())
+		}
 	}
+	select {
+	case <-g.ended:
+		return ErrEnded
+	default:
+	}
+	if !g.watches {
+		return ErrEnded
+	}
+	return nil
 }
 
 // Dismiss ends the guardian: there is nothing left to guard.

@@ -4,6 +4,10 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"changeover/internal/platform/guardian"
 )
 
 // GuardianDir is the directory that guardians stand in, by which they are known.
@@ -14,13 +18,17 @@ func (e *Engine) GuardianDir() (string, error) {
 }
 
 // Guardians are the processes of guardians on this state directory. They run as
-// this program does, not as the databases' user.
+// this program does, not as the databases' user. Somebody who reads their log
+// there is none.
 func (e *Engine) Guardians() ([]int, error) {
 	dir, err := e.GuardianDir()
 	if err != nil {
 		return nil, err
 	}
-	return processesIn(dir, os.Geteuid())
+	pids, err := processesIn(dir, os.Geteuid())
+	return slices.DeleteFunc(pids, func(pid int) bool {
+		return !slices.Contains(strings.Fields(commandLine(pid)), guardian.Command)
+	}), err
 }
 
 func (e *Engine) endGuardians(ctx context.Context) error {

@@ -1,0 +1,117 @@
+package jobs_test
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	"changeover/internal/jobs"
+	"changeover/internal/platform"
+)
+
+// A guardian opened the old leader after the point of no return, as it may, and
+// then that dies, too: killed, or stopped with everything else. Started again,
+// the program opens it once more, so that it ends in order, and completes the
+// changeover with every row.
+func TestOldLeaderDiesThatAGuardianHasOpened(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(h *house) { h.durable = true })
+	leader := h.leader("standard-0")
+	p := h.pooled(leader, 4)
+	for _, c := range []struct {
+		name string
+		dies func()
+	}{
+		{"killed", func() { h.kill9(leader) }},
+		{"stopped with everything else", func() {
+			if err := h.engine.StopAll(context.WithoutCancel(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		follower := h.follower(leader, "standard-0")
+		h.handOver()
+		op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.startWorker(point{"before", "do", "unfollow"}, syscall.SIGKILL).awaitEnd()
+		p.mustWrite("let go by the guardian")
+		h.awaitNoGuardian()
+		c.dies()
+		again := h.startWorker(point{}, 0)
+		op = h.ended(op, nil, platform.OperationCompleted)
+		again.kill()
+		h.takeBack()
+		p.mustWrite("after the old leader was " + c.name)
+		if got := p.leads(); got != h.serverOf(follower).Port {
+			t.Fatalf("%s: the pool leads to port %d, want the new leader's", c.name, got)
+		}
+		old := leader
+		leader = h.tookOver(op)
+		h.destroyed(old)
+	}
+	p.close("the old leader died twice", false)
+}
+
+// A run that ends in an undo after the pools were let go leaves no guardian:
+// whoever goes on from there holds nobody, so needs none.
+func TestNoGuardianOutlivesWhatItGuards(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withDeadline(time.Second), func(h *house) { h.guarded = true })
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	p := h.pooled(leader, 2)
+	killed := false
+	h.setHook(func(when, what, step string) error {
+		switch (point{when, what, step}) {
+		case point{"before", "do", "fence_writes"}:
+			h.exec(follower, `select pg_wal_replay_pause()`)
+		case point{"before", "undo", "prepare_switch"}:
+			if !killed {
+				killed = true
+				return errKilled
+			}
+		}
+		return nil
+	})
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	h.ended(op, err, platform.OperationUndone)
+	h.setHook(nil)
+	if !killed {
+		t.Error("the undo was not killed")
+	}
+	h.exec(follower, `select pg_wal_replay_resume()`)
+	h.awaitNoGuardian()
+	if log := h.guardianLog(0); log != "" {
+		t.Errorf("a guardian acted although nobody was held:\n%s", log)
+	}
+	p.close("after it was put back", true)
+	h.inOrder("after it was put back")
+}
+
+// An attempt that begins right before the pools are held holds them guarded, too:
+// killed after that, with nobody to start it again, their clients go on.
+func TestAttemptThatBeginsBeforeTheHoldIsGuarded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	p := h.pooled(leader, 2)
+	h.handOver()
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.startWorker(point{"before", "do", "pause_pools"}, syscall.SIGKILL).awaitEnd()
+	h.awaitNoGuardian()
+	h.startWorker(point{"after", "do", "pause_pools"}, syscall.SIGKILL).awaitEnd()
+	p.mustWrite("left alone by the second attempt")
+	h.awaitNoGuardian()
+	again := h.startWorker(point{}, 0)
+	h.tookOver(h.ended(op, nil, platform.OperationCompleted))
+	again.kill()
+	h.takeBack()
+	p.close("after the changeover", true)
+}
