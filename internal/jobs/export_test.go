@@ -13,6 +13,15 @@ import (
 // Reconcile looks once, as a running program does every two seconds.
 func (j *Jobs) Reconcile(ctx context.Context) error { return j.reconcile(ctx) }
 
+// MoveTogether moves those maintenances that which names, each time it is asked.
+func (j *Jobs) MoveTogether(ctx context.Context, which func() []platform.Maintenance) error {
+	return j.moveTogether(ctx, together{
+		which:  func(db.Querier) ([]platform.Maintenance, error) { return which(), nil },
+		moves:  func(platform.Maintenance) bool { return true },
+		change: func(pgx.Tx) error { return nil },
+	})
+}
+
 // BeginAgain is what the transaction writes that lets an upgrade wait again after
 // its switch was put back.
 func (j *Jobs) BeginAgain(ctx context.Context, op platform.Operation, m platform.Maintenance, reason string) error {

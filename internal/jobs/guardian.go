@@ -88,10 +88,12 @@ func BeGuardian(ctx context.Context, in io.Reader, open func() (Engine, error), 
 	}
 	ctx, cancel := context.WithTimeout(ctx, guardianTries)
 	defer cancel()
-	if err := h.LetGo(ctx, e, log); err != nil && !isStale(err) {
-		return err
+	err = h.LetGo(ctx, e, log)
+	if isStale(err) {
+		log.Info("somebody else goes on with the switch; nothing is left to do")
+		return nil
 	}
-	return nil
+	return err
 }
 
 // guardianTries is how long a guardian tries: longer than a client of a pool waits.

@@ -19,6 +19,7 @@ import (
 	"changeover/internal/platform/engine"
 	"changeover/internal/platform/engine/local"
 	"changeover/internal/platform/guardian"
+	"changeover/internal/platform/platformtest"
 )
 
 // guardianVariable makes the test binary a guardian of what is in that state
@@ -141,39 +142,49 @@ func TestFrozenProgramIsOvertakenByItsGuardian(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	leader := h.leader("standard-0")
-	follower := h.follower(leader, "standard-0")
 	p := h.pooled(leader, 4)
-	h.handOver()
-	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		at   point
+		next string // the step that it would go on with
+	}{
+		{point{"before", "do", "fence_writes"}, "wait_until_zero_behind"},
+		{point{"before", "do", "unfollow"}, "check_writable"}, // the point of no return is on record
+	} {
+		follower := h.follower(leader, "standard-0")
+		h.handOver()
+		op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		frozen := h.startWorker(c.at, syscall.SIGSTOP)
+		frozen.awaitFrozen()
+		p.mustWrite("while the program is frozen " + c.at.String())
+		h.awaitNoGuardian()
+		before, err := h.engine.Status(t.Context(), h.serverOf(leader))
+		if err != nil {
+			t.Fatal(err)
+		}
+		traced := len(frozen.points())
+		frozen.signal(syscall.SIGCONT)
+		op = h.ended(op, nil, platform.OperationCompleted)
+		// The attempt that was overtaken did nothing more; another one completed it.
+		points := frozen.points()[traced:]
+		if len(points) < 2 || points[0] != (point{"after", c.at.what, c.at.step}).String() || points[1] == (point{"before", "do", c.next}).String() {
+			t.Errorf("woken %s, it went on: %q", c.at, points)
+		}
+		after, err := h.engine.Status(t.Context(), h.serverOf(follower))
+		if err != nil || !before.Running || !after.Running {
+			t.Errorf("%s: %v: the servers ran before %v and after %v", c.at, err, before.Running, after.Running)
+		}
+		frozen.kill()
+		h.takeBack()
+		p.mustWrite("after the program woke")
+		old := leader
+		leader = h.tookOver(op)
+		h.destroyed(old)
+		h.awaitNoGuardian()
 	}
-	at := point{"before", "do", "fence_writes"}
-	frozen := h.startWorker(at, syscall.SIGSTOP)
-	frozen.awaitFrozen()
-	p.mustWrite("while the program is frozen")
-	h.awaitNoGuardian()
-	before, err := h.engine.Status(t.Context(), h.serverOf(leader))
-	if err != nil {
-		t.Fatal(err)
-	}
-	traced := len(frozen.points())
-	frozen.signal(syscall.SIGCONT)
-	op = h.ended(op, nil, platform.OperationCompleted)
-	// The attempt that was overtaken did nothing more; another one completed it.
-	points := frozen.points()[traced:]
-	if len(points) < 2 || points[0] != (point{"after", at.what, at.step}).String() || points[1] == (point{"before", "do", "wait_until_zero_behind"}).String() {
-		t.Errorf("woken, it went on: %q", points)
-	}
-	after, err := h.engine.Status(t.Context(), h.serverOf(follower))
-	if err != nil || !before.Running || !after.Running {
-		t.Errorf("%v: the servers ran before %v and after %v", err, before.Running, after.Running)
-	}
-	frozen.kill()
-	h.takeBack()
-	h.tookOver(op)
-	p.close("after the program woke", true)
-	h.awaitNoGuardian()
+	p.close("frozen twice", true)
 }
 
 // What a guardian may not prove it does not do: a candidate that was promoted
@@ -200,5 +211,50 @@ func TestMeasuredGuardianRefusesWhatItCannotProve(t *testing.T) {
 	}
 	if err := holding.LetGo(t.Context(), h.engine.Engine, slog.New(slog.DiscardHandler)); !errors.Is(err, engine.ErrStaleEpoch) {
 		t.Errorf("overtaken, it says %v", err)
+	}
+}
+
+// A brief that names nobody, or that another version wrote, is refused before
+// anything is opened.
+func TestGuardianRefusesABriefItCannotActBy(t *testing.T) {
+	t.Parallel()
+	for brief, want := range map[string]string{
+		`{"Epoch":0,"Old":{"ID":1},"New":{"ID":2},"Pools":[{"ID":3}]}`:            "epoch 0",
+		`{"Epoch":8,"Old":{"ID":0},"New":{"ID":2},"Pools":[{"ID":3}]}`:            "servers 0 and 2",
+		`{"Epoch":8,"Old":{"ID":1},"New":{"ID":1},"Pools":[{"ID":3}]}`:            "servers 1 and 1",
+		`{"Epoch":8,"Old":{"ID":1},"New":{"ID":2}}`:                               "0 pools",
+		`{"Epoch":8,"Old":{"ID":1},"New":{"ID":2},"Pools":[{"ID":3}],"Also":"x"}`: "unknown field",
+	} {
+		err := jobs.BeGuardian(t.Context(), strings.NewReader(brief+"\n"), func() (jobs.Engine, error) {
+			t.Errorf("%s: the engine was opened", brief)
+			return nil, errKilled
+		}, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", brief, err, want)
+		}
+	}
+}
+
+// A guardian that looks where its servers are not says so, and makes nothing there.
+func TestGuardianNeedsItsServers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	elsewhere := platformtest.New(t).Engine
+	nowhere := h.serverOf(leader)
+	nowhere.ID += 1000
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // one try
+	for _, c := range []struct {
+		e        *local.Engine
+		old, new engine.Server
+	}{{elsewhere, h.serverOf(leader), h.serverOf(leader)}, {h.engine.Engine, nowhere, h.serverOf(leader)}, {h.engine.Engine, h.serverOf(leader), nowhere}} {
+		err := jobs.Holding{Epoch: h.nextEpoch(), Old: c.old, New: c.new}.LetGo(ctx, c.e, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), "has no files") {
+			t.Errorf("%v; want that a server has no files", err)
+		}
+	}
+	if err := h.write(leader); err != nil {
+		t.Error(err)
 	}
 }

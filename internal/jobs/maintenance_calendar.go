@@ -105,6 +105,9 @@ func (j *Jobs) moveTogether(ctx context.Context, t together) error {
 		if errors.Is(err, errOthers) && tries < 5 {
 			continue
 		}
+		if errors.Is(err, errOthers) {
+			return platform.Conflict("Maintenances were scheduled or moved at the same moment, so nothing was changed. Try again.")
+		}
 		if err != nil {
 			return err
 		}

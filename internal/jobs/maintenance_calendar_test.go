@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,5 +157,22 @@ func (h *house) tell(sql string) {
 	h.t.Helper()
 	if _, err := h.pool.Exec(h.t.Context(), sql); err != nil {
 		h.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// Where other maintenances are concerned each time one looks, it is given up
+// with a sentence, and nothing is changed.
+func TestCalendarGivesUpOnWhatKeepsChanging(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withoutRunner)
+	looked := 0
+	err := h.jobs.MoveTogether(t.Context(), func() []platform.Maintenance {
+		if looked++; looked%2 == 1 {
+			return nil
+		}
+		return []platform.Maintenance{{ID: 1}}
+	})
+	if platform.KindOf(err) != platform.KindConflict || !strings.Contains(err.Error(), "Try again") || looked != 10 {
+		t.Errorf("after %d looks: %v", looked, err)
 	}
 }

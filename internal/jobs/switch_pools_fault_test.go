@@ -66,8 +66,7 @@ func TestPooledClientsSurviveKillsOfTheProgram(t *testing.T) {
 // A PgBouncer that is killed in the middle of a switch breaks its clients'
 // connections and nothing else: nothing acknowledged is missing, and the pool is
 // back, never leading to the fenced server.
-func TestPoolIsKilledInTheMiddleOfASwitch(t *testing.T) {
-	t.Parallel()
+func TestMeasuredPoolIsKilledInTheMiddleOfASwitch(t *testing.T) {
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")
@@ -90,7 +89,7 @@ func TestPoolIsKilledInTheMiddleOfASwitch(t *testing.T) {
 	h.setHook(nil)
 	t.Logf("\n%s", h.timeline(op))
 	p.mustWrite("after the kill")
-	if took := time.Since(at); took > 15*time.Second {
+	if took := time.Since(at); took > 5*time.Second {
 		t.Errorf("clients write again after %s", took)
 	}
 	if got := p.leads(); got != h.serverOf(follower).Port {

@@ -44,7 +44,12 @@ func TestMeasuredFrozenPoolHoldsUpNoOther(t *testing.T) {
 	if err != nil || facts.OutageMS == nil || facts.HeldMS == nil {
 		t.Fatalf("%v: direct writes were refused for %v ms, and the other pool's clients held for %v ms", err, facts.OutageMS, facts.HeldMS)
 	}
-	t.Logf("direct writes were refused for %.0f ms, the other pool's clients held for %.0f ms", *facts.OutageMS, *facts.HeldMS)
+	// One of them is held until it is set right, after the proof: a frozen PgBouncer
+	// is taken for dead after 2 s.
+	if least := h.startOf(op, "start_old_server").Sub(h.startOf(op, "fence_writes")) + 2*time.Second; *facts.HeldMS < float64(least.Milliseconds()) {
+		t.Errorf("clients of pools are said to have been held for %.0f ms at most, but one of the pools was not led for %s", *facts.HeldMS, least)
+	}
+	t.Logf("direct writes were refused for %.0f ms, clients of pools held for %.0f ms at most", *facts.OutageMS, *facts.HeldMS)
 	report := p.close("beside a frozen pool", true)
 	// The limit of a pause, what a PgBouncer may take to be reached, the switch.
 	if report.LongestGap > 2*time.Second {
@@ -53,6 +58,22 @@ func TestMeasuredFrozenPoolHoldsUpNoOther(t *testing.T) {
 	if status, err := h.engine.PoolStatus(engine.Pool{ID: *frozen.PoolID}); err != nil || !status.Running || status.ServerPort != h.serverOf(h.database(leader.ID)).Port {
 		t.Errorf("the frozen pool: %+v, %v; want it running and leading to the new server", status, err)
 	}
+}
+
+// startOf is when a step of an operation began.
+func (h *house) startOf(op platform.Operation, name string) time.Time {
+	h.t.Helper()
+	steps, err := db.OperationSteps(h.t.Context(), h.pool, op.ID)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, s := range steps {
+		if s.Name == name && s.StartedAt != nil {
+			return *s.StartedAt
+		}
+	}
+	h.t.Fatalf("%s did not begin in\n%s", name, h.timeline(op))
+	return time.Time{}
 }
 
 // took is how long a step of an operation took.

@@ -121,8 +121,7 @@ func (p *pooled) leads() int {
 
 // Everything that a client behind a pool sees of a changeover, an upgrade and a
 // switch back is a wait.
-func TestPooledClientsNoticeNothing(t *testing.T) {
-	t.Parallel()
+func TestMeasuredPooledClientsNoticeNothing(t *testing.T) {
 	h := newHouse(t)
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-2")

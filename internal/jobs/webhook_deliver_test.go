@@ -180,8 +180,7 @@ func TestDeliveryIsTriedForADay(t *testing.T) {
 
 // A receiver that takes the request and never answers is let go in time, and
 // holds up nobody else's deliveries meanwhile.
-func TestReceiverThatHangsHoldsUpNobody(t *testing.T) {
-	t.Parallel()
+func TestMeasuredReceiverThatHangsHoldsUpNobody(t *testing.T) {
 	r := newReceivers(t, func(path string, _ int) int { return map[bool]int{true: 0, false: 200}[path == "/hangs"] })
 	const within = 10 * time.Second
 	hooks, err := sender(r.address(), within)
