@@ -201,7 +201,7 @@ func (e *Engine) spawnPool(ctx context.Context, c cluster, p engine.Pool) error 
 		return platform.Unavailable(nil, "No PgBouncer was found on this machine, and connection pools run on it. Install it, on Debian with: apt-get install pgbouncer.")
 	}
 	c.port = p.Port
-	if err := c.portIsFree(); err != nil {
+	if err := c.portIsSoonFree(ctx); err != nil {
 		return err
 	}
 	if err := trimLog(c.logPath()); err != nil {

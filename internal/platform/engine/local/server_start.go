@@ -20,6 +20,7 @@ import (
 const (
 	startTimeout = 60 * time.Second
 	startPoll    = 2 * time.Millisecond
+	portPatience = 500 * time.Millisecond
 	startLines   = 20 // of the log in a StartError
 )
 
@@ -221,6 +222,17 @@ func (c cluster) portIsFree() error {
 		return platform.Unavailable(err, "%s cannot listen on %s port %d. Check CHANGEOVER_DATABASE_HOST.", c.title(), c.host, c.port)
 	}
 	return nil
+}
+
+// portIsSoonFree waits a moment for the port: the kernel closes what a killed
+// process had open shortly after it is no more to be seen.
+func (c cluster) portIsSoonFree(ctx context.Context) error {
+	for deadline := time.Now().Add(portPatience); ; time.Sleep(startPoll) {
+		err := c.portIsFree()
+		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 func (c cluster) portTaken(err error) error {
