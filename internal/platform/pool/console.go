@@ -73,7 +73,7 @@ func (c *Console) Pause(ctx context.Context, limit time.Duration) error {
 	defer spare.Close()
 	// A pause also ends connections to the server that are being opened, and
 	// PgBouncer takes each for a server that refuses, after which it would open
-	// none for a whole RetryAfter.
+	// none for a whole retryAfter.
 	if err := c.Set(ctx, retrySetting, retryAtOnce); err != nil {
 		return err
 	}
@@ -104,10 +104,10 @@ func (c *Console) Resume(ctx context.Context) error {
 	return c.Patient(ctx) // by now the first connection is being opened
 }
 
-// Patient has a server that refuses a connection asked again only after RetryAfter,
+// Patient has a server that refuses a connection asked again only after retryAfter,
 // as it is but around a pause.
 func (c *Console) Patient(ctx context.Context) error {
-	return c.Set(ctx, retrySetting, strconv.Itoa(RetryAfter))
+	return c.Set(ctx, retrySetting, strconv.Itoa(retryAfter))
 }
 
 // Reload makes PgBouncer read its files again; they count when it returns.

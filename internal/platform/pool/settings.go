@@ -42,10 +42,10 @@ const (
 	RouteSocket = ".s.PGSQL.1"
 )
 
-// RetryAfter is how many seconds after a server refused a connection another is
+// retryAfter is how many seconds after a server refused a connection another is
 // tried; around a pause it is retryAtOnce.
 const (
-	RetryAfter   = 1
+	retryAfter   = 1
 	retryAtOnce  = "0.001"
 	retrySetting = "server_login_retry"
 )
@@ -81,7 +81,7 @@ func (s Settings) Text() string {
 	line("client_tls_sslmode", "allow") // who may come without is the access file's to say
 	line("client_tls_cert_file", s.Dir+"/"+CertificateFile)
 	line("client_tls_key_file", s.Dir+"/"+KeyFile)
-	line(retrySetting, RetryAfter)
+	line(retrySetting, retryAfter)
 	line("server_connect_timeout", 3)
 	line("query_wait_timeout", 120)
 	line("ignore_startup_parameters", "extra_float_digits")
