@@ -306,9 +306,9 @@
     const moment = event.target.closest("[data-moment]");
     if (!moment) return;
     momentText(moment);
-    // Whoever types a time means that time.
+    // Whoever types a time means that time. Other choices may stand in the same group.
     const other = moment.querySelector("[data-moment-choose]");
-    if (other && event.target !== other && !other.checked) {
+    if (other && event.target.matches("[data-moment-date], [data-moment-time]") && !other.checked) {
       for (const radio of other.form.elements[other.name]) radio.dataset.typed = "1";
       other.checked = true;
     }

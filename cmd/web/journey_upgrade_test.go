@@ -52,6 +52,7 @@ func TestJourneyOfAnUpgrade(t *testing.T) {
 	start := func() (operation string) {
 		b.open("/databases/" + database + "/change-plan?plan=standard-2")
 		b.see("next-window")
+		b.whenStaysChosen()
 		b.click("start")
 		b.awaitPath(waitForPage, "/operations/")
 		operation = b.path()
