@@ -114,6 +114,13 @@ type Engine interface {
 	// DestroyPool ends a pool and removes its files.
 	DestroyPool(ctx context.Context, epoch int64, id int64) error
 
+	// WorthWarming chooses what of the relations is worth reading into the machine's
+	// memory for s, the most used first. total is how large all is that is used.
+	WorthWarming(s engine.Server, relations []platform.Relation) (parts []platform.RelationPart, total int64, err error)
+	// ReadPart reads a part of a relation from s's own files, so that the machine has
+	// it in memory, and returns how much that was. Nothing else of s changes.
+	ReadPart(ctx context.Context, s engine.Server, part platform.RelationPart) (int64, error)
+
 	// Status looks at s from outside, without connecting.
 	Status(ctx context.Context, s engine.Server) (engine.Status, error)
 	// Log is the last n lines that s wrote.

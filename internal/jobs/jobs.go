@@ -55,6 +55,8 @@ type Config struct {
 	// FollowerPatience is how long a follower may take to stream from the new
 	// server after a switch, before it is made anew; 2 min when zero.
 	FollowerPatience time.Duration
+	// WarmFor is how long a switch reads what is used most into memory at most.
+	WarmFor time.Duration
 	// Hook is called around every step; for tests that kill.
 	Hook workflow.Hook
 }
@@ -101,6 +103,9 @@ func New(c Config) (*Jobs, error) {
 	}
 	if c.FollowerPatience == 0 {
 		c.FollowerPatience = 2 * time.Minute
+	}
+	if c.WarmFor == 0 {
+		c.WarmFor = 20 * time.Second
 	}
 	if c.KeepNotices == 0 {
 		c.KeepNotices = standardKeep

@@ -32,6 +32,7 @@ type switcher struct {
 	// accepts is the name of the step that does so: it sees the first write accepted.
 	accepts string
 
+	warming    *warming  // how far the candidate is read into memory; nil when that is not going on
 	leaderConn *pgx.Conn // both opened before the outage, so that they cost nothing inside
 	candidate  *pgx.Conn
 	proof      engine.Proof // pg_controldata's word on the old leader, under way since the stop

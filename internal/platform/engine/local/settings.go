@@ -72,10 +72,15 @@ func (e *Engine) commonSettings(major int) []setting {
 	return list
 }
 
+// memory is what s may use of the machine: its plan's, scaled.
+func (e *Engine) memory(s engine.Server) int64 {
+	return int64(float64(s.Plan.MemoryBytes) * e.config.MemoryScale)
+}
+
 // serverSettings are a managed server's. Of them only what safety 3 allows to
 // differ between servers that replace each other depends on the plan.
 func (e *Engine) serverSettings(s engine.Server, zone string) []setting {
-	memory := int64(float64(s.Plan.MemoryBytes) * e.config.MemoryScale)
+	memory := e.memory(s)
 	buffers := max(memory/4, 16*megabyte)
 	if machine := machineMemory(); machine > 0 {
 		buffers = max(min(buffers, machine/8), 16*megabyte)

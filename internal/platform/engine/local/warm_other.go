@@ -1,0 +1,14 @@
+//go:build !linux
+
+package local
+
+import "os"
+
+// yieldDisk does nothing: this system's disks know no priorities.
+func yieldDisk() {}
+
+// readsInOrder does nothing: the system sees that for itself.
+func readsInOrder(*os.File) {}
+
+// availableMemory is half the machine's memory: what of it is in use is not known here.
+func availableMemory() int64 { return machineMemory() / 2 }
