@@ -35,6 +35,7 @@ type house struct {
 
 	deadline   time.Duration                 // of the switch; 30 s when zero
 	patience   time.Duration                 // with long transactions and followers; the program's when zero
+	warmFor    time.Duration                 // how long a switch warms the cache at most; the program's when zero
 	clock      atomic.Int64                  // of the maintenances, in ns; the machine's while 0
 	wrap       func(jobs.Engine) jobs.Engine // puts something between the jobs and the engine
 	pgbouncer  string                        // the program; the installed one when empty
@@ -107,7 +108,7 @@ func (h *house) open() {
 		}
 		return nil
 	}, func(c *jobs.Config) {
-		c.Now, c.SwitchPatience, c.FollowerPatience, c.Hooks = h.now, h.patience, h.patience, h.hooks
+		c.Now, c.SwitchPatience, c.FollowerPatience, c.WarmFor, c.Hooks = h.now, h.patience, h.patience, h.warmFor, h.hooks
 		if h.guarded {
 			c.Guard = guardBy(h.engine.Engine, h.engine.Home)
 		}

@@ -97,10 +97,10 @@ func TestReadPartGoesOverFiles(t *testing.T) {
 	tests := []struct{ from, bytes, want int64 }{
 		{0, whole, whole},
 		{0, 1000, 1000},
-		{2 << 20, 2 << 20, 2 << 20},      // from one file into the next
-		{3 << 20, 10, 10},                // the second file's first byte
+		{2 << 20, 2 << 20, 2 << 20},       // from one file into the next
+		{3 << 20, 10, 10},                 // the second file's first byte
 		{5<<20 + 5, 2 << 20, 1<<20 + 995}, // to the end of it
-		{whole, 10, 0},                   // past the end
+		{whole, 10, 0},                    // past the end
 		{whole + 100<<20, 10, 0},
 	}
 	for _, test := range tests {
