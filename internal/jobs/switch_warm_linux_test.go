@@ -27,31 +27,43 @@ type warmed struct {
 
 func newWarmed(t *testing.T, h *house) *warmed {
 	w := &warmed{h, h.leader("standard-0"), map[string]string{}} // 64 MB
-	conn, err := pgx.Connect(t.Context(), h.urlOf(w.leader.ID))
+	w.as(t, "create table hot as select g as id, repeat('x', 900) as body from generate_series(1, 4000) g",
+		"create table cold as select g as id, repeat('x', 900) as body from generate_series(1, 80000) g",
+		"create table unused with (autovacuum_enabled = off) as select g as id, repeat('x', 900) as body from generate_series(1, 4000) g")
+	for _, table := range []string{"hot", "cold", "unused"} {
+		w.paths[table] = query[string](h, w.leader, "select pg_relation_filepath($1::text::regclass)", table)
+	}
+	w.use(t)
+	return w
+}
+
+// as runs statements as the app, in a session of its own: with its end its
+// counters are known, whichever the version.
+func (w *warmed) as(t *testing.T, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), w.urlOf(w.leader.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sql := range []string{
-		"create table hot as select g as id, repeat('x', 900) as body from generate_series(1, 4000) g",
-		"create table cold as select g as id, repeat('x', 900) as body from generate_series(1, 80000) g",
-		"create table unused as select g as id, repeat('x', 900) as body from generate_series(1, 4000) g",
-		"do $$ begin for i in 1..60 loop perform count(*) from hot; end loop; end $$",
-	} {
+	for _, sql := range statements {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := conn.Close(t.Context()); err != nil { // and with it its counters are known
+	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"hot", "cold", "unused"} {
-		w.paths[table] = query[string](h, w.leader, "select pg_relation_filepath($1::text::regclass)", table)
-	}
+}
+
+// use reads the hot table often, the cold one once, and the unused one never
+// since its counters began.
+func (w *warmed) use(t *testing.T) {
+	t.Helper()
+	w.as(t, "do $$ begin perform count(*) from cold; for i in 1..60 loop perform count(*) from hot; end loop; end $$")
 	waitUntil(t, "the counters", func() bool {
-		return query[bool](h, w.leader, "select pg_stat_get_blocks_fetched('hot'::regclass) > 20000 and pg_stat_get_blocks_fetched('unused'::regclass) > 0")
+		return query[bool](w.house, w.leader, "select pg_stat_get_blocks_fetched('hot'::regclass) > 20000 and pg_stat_get_blocks_fetched('cold'::regclass) > 5000")
 	})
-	query[string](h, w.leader, "select pg_stat_reset_single_table_counters('unused'::regclass)::text")
-	return w
+	query[string](w.house, w.leader, "select pg_stat_reset_single_table_counters('unused'::regclass)::text")
 }
 
 // around puts the candidate's tables out of the machine's memory before it is
@@ -70,7 +82,7 @@ func (w *warmed) around(t *testing.T, kind string, candidate func() platform.Dat
 				return nil // it goes on with what it has begun
 			}
 			looked = true
-			w.exec(server, "checkpoint")
+			w.settle(server)
 			for table, path := range w.paths {
 				w.engine.Forget(t, dir, path)
 				if cached, all := w.engine.Cached(t, dir, path, 0, 0); cached > 0 {
@@ -90,17 +102,26 @@ func (w *warmed) around(t *testing.T, kind string, candidate func() platform.Dat
 	})
 }
 
-func (w *warmed) exec(s engine.Server, sql string) {
+// settle lets the candidate write what it has replayed, so that it does not do
+// so later, when its files are out of memory.
+func (w *warmed) settle(candidate engine.Server) {
 	w.t.Helper()
-	conn, err := pgx.ConnectConfig(w.t.Context(), w.admin(s, "postgres"))
-	if err != nil {
-		w.t.Error(err)
-		return
+	leader := w.serverOf(w.database(w.leader.ID))
+	ask := func(s engine.Server, sql string, args ...any) (answer string) {
+		conn, err := pgx.ConnectConfig(w.t.Context(), w.admin(s, "postgres"))
+		if err == nil {
+			defer conn.Close(w.t.Context())
+			err = conn.QueryRow(w.t.Context(), sql, args...).Scan(&answer)
+		}
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			w.t.Error(err)
+		}
+		return answer
 	}
-	defer conn.Close(w.t.Context())
-	if _, err := conn.Exec(w.t.Context(), sql); err != nil {
-		w.t.Error(err)
-	}
+	ask(leader, "checkpoint")
+	end := ask(leader, "select pg_logical_emit_message(true, 'test', 'settle')::text")
+	waitUntil(w.t, "the replay", func() bool { return ask(candidate, "select (pg_last_wal_replay_lsn() >= $1::text::pg_lsn)::text", end) == "true" })
+	ask(candidate, "checkpoint")
 }
 
 // said is what the step says in the end.
@@ -154,25 +175,6 @@ func TestUsedMostIsInMemoryAfterASwitch(t *testing.T) {
 	follower := h.follower(w.leader, "standard-0")
 	w.around(t, "follower changeover", func() platform.Database { return h.database(follower.ID) })
 	check(h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: w.leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true}))
-}
-
-// use uses the tables as newWarmed has them used.
-func (w *warmed) use(t *testing.T) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), w.urlOf(w.leader.ID))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Exec(t.Context(), "do $$ begin perform count(*) from cold; for i in 1..60 loop perform count(*) from hot; end loop; end $$"); err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	waitUntil(t, "the counters", func() bool {
-		return query[bool](w.house, w.leader, "select pg_stat_get_blocks_fetched('hot'::regclass) > 20000")
-	})
-	query[string](w.house, w.leader, "select pg_stat_reset_single_table_counters('unused'::regclass)::text")
 }
 
 // coldDisk is an engine whose disk is not to be relied on.

@@ -51,7 +51,37 @@ func PrepareCandidate(ctx context.Context, leader, candidate Querier, p Preparat
 	if err := alterSystem(ctx, candidate, "max_standby_streaming_delay", "0", settings...); err != nil {
 		return done, err
 	}
-	return done, Checkpoint(ctx, leader, candidate)
+	return done, CheckpointUntilShort(ctx, leader, candidate)
+}
+
+const (
+	// shortCheckpoint is one after which another would save nothing worth waiting for.
+	shortCheckpoint = 300 * time.Millisecond
+	// mostCheckpoints bounds how often a leader is asked for one before a stop.
+	mostCheckpoints = 3
+)
+
+// CheckpointUntilShort is Checkpoint of both servers, and of the leader again as
+// long as that gets clearly shorter: under a heavy load the first one takes
+// seconds, in which pages are written that the stop would have to write, while
+// the app waits. A candidate's own matters to nobody who waits.
+func CheckpointUntilShort(ctx context.Context, leader, candidate Querier) error {
+	began := time.Now()
+	if err := Checkpoint(ctx, leader, candidate); err != nil {
+		return err
+	}
+	for n, last := 1, time.Since(began); n < mostCheckpoints && last > shortCheckpoint; n++ {
+		began = time.Now()
+		if err := Checkpoint(ctx, leader); err != nil {
+			return err
+		}
+		took := time.Since(began)
+		if took > last*2/3 {
+			break
+		}
+		last = took
+	}
+	return nil
 }
 
 // ResetCandidate gives a server its own max_standby_streaming_delay back: after
