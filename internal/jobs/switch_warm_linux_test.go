@@ -68,14 +68,14 @@ func (w *warmed) use(t *testing.T) {
 
 // around puts the candidate's tables out of the machine's memory before it is
 // warmed, and looks what is there afterwards.
-func (w *warmed) around(t *testing.T, kind string, candidate func() platform.Database) {
+func (w *warmed) around(t *testing.T, kind string, candidate func() engine.Server) {
 	t.Helper()
 	looked := false
 	w.setHook(func(when, what, step string) error {
 		if what != "do" || step != "warm_candidate" {
 			return nil
 		}
-		server := w.serverOf(candidate())
+		server := candidate()
 		dir := w.engine.DataDir(server)
 		if when == "before" {
 			if looked {
@@ -120,7 +120,9 @@ func (w *warmed) settle(candidate engine.Server) {
 	}
 	ask(leader, "checkpoint")
 	end := ask(leader, "select pg_logical_emit_message(true, 'test', 'settle')::text")
-	waitUntil(w.t, "the replay", func() bool { return ask(candidate, "select (pg_last_wal_replay_lsn() >= $1::text::pg_lsn)::text", end) == "true" })
+	waitUntil(w.t, "the replay", func() bool {
+		return ask(candidate, "select (pg_last_wal_replay_lsn() >= $1::text::pg_lsn)::text", end) == "true"
+	})
 	ask(candidate, "checkpoint")
 }
 
@@ -148,12 +150,14 @@ func TestUsedMostIsInMemoryAfterASwitch(t *testing.T) {
 	h.scale()
 	platformtest.NeedsDisk(t, h.engine.Home)
 	w := newWarmed(t, h)
-	replaces := func() platform.Database { // the server that is to take the database's place
-		d := h.database(w.leader.ID)
-		if err := h.pool.QueryRow(t.Context(), `select server_id from replacements where database_id = $1 order by operation_id desc limit 1`, d.ID).Scan(&d.ServerID); err != nil {
+	replaces := func() engine.Server { // the server that is to take the database's place
+		var id int64
+		err := h.pool.QueryRow(t.Context(), `select server_id from replacements where database_id = $1 order by operation_id desc limit 1`, w.leader.ID).Scan(&id)
+		s, otherErr := db.ServerByID(t.Context(), h.pool, id)
+		if err := errors.Join(err, otherErr); err != nil {
 			t.Error(err)
 		}
-		return d
+		return h.server(s)
 	}
 	check := func(op platform.Operation, err error) {
 		t.Helper()
@@ -173,7 +177,7 @@ func TestUsedMostIsInMemoryAfterASwitch(t *testing.T) {
 	h.ended(op, err, platform.OperationCompleted)
 	w.use(t)
 	follower := h.follower(w.leader, "standard-0")
-	w.around(t, "follower changeover", func() platform.Database { return h.database(follower.ID) })
+	w.around(t, "follower changeover", func() engine.Server { return h.serverOf(follower) })
 	check(h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: w.leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true}))
 }
 

@@ -6,10 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -124,11 +123,14 @@ func readFile(ctx context.Context, path string, from, n int64, buffer []byte, re
 	return nil
 }
 
+// relationPath is how PostgreSQL names a relation's first file, or that of the map
+// of its free space or of what in it everybody sees. Nothing else is read.
+var relationPath = regexp.MustCompile(`^(global|base/\d+|pg_tblspc/\d+/PG_\w+/\d+)/\d+(_fsm|_vm)?$`)
+
 // walkRelation calls do for each file of a relation, in order, until it says
 // false: path, path.1, path.2 and so on. One that is not there has no files.
 func (c cluster) walkRelation(path string, do func(path string, info fs.FileInfo) bool) error {
-	// PostgreSQL names these paths; whatever else might, reads nothing elsewhere.
-	if !filepath.IsLocal(path) || !strings.HasPrefix(path, "base/") && !strings.HasPrefix(path, "global/") && !strings.HasPrefix(path, "pg_tblspc/") {
+	if !relationPath.MatchString(path) {
 		return platform.Invalid("", "%s is no path of a relation.", path)
 	}
 	name := c.path(path)
