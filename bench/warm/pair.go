@@ -122,10 +122,16 @@ func (p *pair) cool(ctx context.Context) error {
 		return err
 	}
 	return filepath.WalkDir(filepath.Join(p.house.Dir(p.candidate.Server), "base"), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // PostgreSQL has removed it meanwhile
+			return nil
+		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

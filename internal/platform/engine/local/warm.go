@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	// warmPiece is read at once; between two pieces others get the disk.
-	warmPiece = 1 << 20
+	// warmPiece is read at once, and nothing ahead of it; between two pieces others
+	// get the disk.
+	warmPiece = 512 << 10
 	// warmFromMemory is what a piece takes at most that was in memory already.
-	warmFromMemory = 500 * time.Microsecond
+	warmFromMemory = 200 * time.Microsecond
 	// warmPause is the longest pause after a piece that came from the disk.
 	warmPause = 100 * time.Millisecond
 )
@@ -101,7 +102,7 @@ func readFile(ctx context.Context, path string, from, n int64, buffer []byte, re
 		return err
 	}
 	defer file.Close()
-	readsInOrder(file)
+	noReadAhead(file)
 	for end := from + n; from < end; {
 		if err := ctx.Err(); err != nil {
 			return err

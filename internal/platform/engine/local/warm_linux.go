@@ -20,9 +20,11 @@ func yieldDisk() {
 	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, process, 0, bestEffort<<13|last)
 }
 
-// readsInOrder lets the kernel read ahead further; it is only advice.
-func readsInOrder(file *os.File) {
-	_ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_SEQUENTIAL)
+// noReadAhead keeps the kernel from reading more at once than it was asked for:
+// where it is told to read megabytes ahead, the leader's commits wait for them.
+// It is only advice.
+func noReadAhead(file *os.File) {
+	_ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_RANDOM)
 }
 
 // availableMemory is what the machine has to spare, what it keeps of files

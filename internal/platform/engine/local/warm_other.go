@@ -7,8 +7,8 @@ import "os"
 // yieldDisk does nothing: this system's disks know no priorities.
 func yieldDisk() {}
 
-// readsInOrder does nothing: the system sees that for itself.
-func readsInOrder(*os.File) {}
+// noReadAhead does nothing: how far this system reads ahead is not ours to say.
+func noReadAhead(*os.File) {}
 
 // availableMemory is half the machine's memory: what of it is in use is not known here.
 func availableMemory() int64 { return machineMemory() / 2 }
