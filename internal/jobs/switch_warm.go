@@ -25,6 +25,8 @@ type warming struct {
 	left  []platform.RelationPart
 	read  int64
 	total int64 // size of all that is used
+	// failure is what the first part said that could not be read.
+	failure error
 }
 
 // warmCandidate reads what the app uses most from the candidate's own files into
@@ -56,8 +58,9 @@ func (c *switcher) warmCandidate(ctx context.Context) error {
 			}
 			break
 		}
-		if err != nil {
-			c.Log.Warn("a relation was not read into memory", "path", w.left[0].Path, "error", err)
+		if err != nil && w.failure == nil {
+			w.failure = err
+			c.Log.Warn("a relation was not read into memory; others that fail are not told", "path", w.left[0].Path, "error", err)
 		}
 		w.left = w.left[1:]
 	}
@@ -91,14 +94,17 @@ func (c *switcher) whatToWarm(ctx context.Context) (*warming, error) {
 
 // words say what came of it.
 func (w *warming) words(took time.Duration) string {
-	seconds := fmt.Sprintf("%.1f s", took.Seconds())
-	switch {
-	case w.total == 0:
+	if w.total == 0 {
 		return "Nothing is in use, so nothing was read"
-	case w.read >= w.total:
-		return fmt.Sprintf("All %s of what is used read in %s", platform.Bytes(w.read), seconds)
-	case len(w.left) > 0:
-		return fmt.Sprintf("%s of %s of what is used most read in %s, after which it is left at that", platform.Bytes(w.read), platform.Bytes(w.total), seconds)
 	}
-	return fmt.Sprintf("%s of %s of what is used most read in %s", platform.Bytes(w.read), platform.Bytes(w.total), seconds)
+	text := fmt.Sprintf("%s of %s of what is used most read in %.1f s", platform.Bytes(w.read), platform.Bytes(w.total), took.Seconds())
+	switch {
+	case w.failure != nil:
+		return fmt.Sprintf("%s; not all could be read: %v", text, w.failure)
+	case w.read >= w.total:
+		return fmt.Sprintf("All %s of what is used read in %.1f s", platform.Bytes(w.read), took.Seconds())
+	case len(w.left) > 0:
+		return text + ", and then left at that"
+	}
+	return text
 }

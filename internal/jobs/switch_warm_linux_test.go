@@ -214,8 +214,8 @@ func TestSwitchThatCannotWarmTheCache(t *testing.T) {
 		want string
 	}{
 		{"it is not known what is used", coldDisk{choose: broken}, "could not be found out what is used most"},
-		{"nothing can be read", coldDisk{read: broken}, "0 bytes of "},
-		{"the disk hangs", coldDisk{read: hangs}, "after which it is left at that"},
+		{"nothing can be read", coldDisk{read: broken}, "; not all could be read: input/output error"},
+		{"the disk hangs", coldDisk{read: hangs}, ", and then left at that"},
 	}
 	for i := range tests {
 		test := &tests[i]
