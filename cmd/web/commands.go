@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -25,6 +27,11 @@ import (
 func openControl(ctx context.Context, cfg config) (*pgxpool.Pool, error) {
 	var engine *local.Engine
 	if cfg.DatabaseURL == "" {
+		// Else a command with another home than the program's would make a second
+		// installation, with an administrator of its own, and say nothing.
+		if _, err := os.Stat(filepath.Join(cfg.Home, "control")); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("no changeover has ever run in %s. Set CHANGEOVER_HOME to the directory that the program names as State when it starts", cfg.Home)
+		}
 		var err error
 		if engine, err = openEngine(cfg, slog.New(slog.DiscardHandler)); err != nil {
 			return nil, err

@@ -64,6 +64,16 @@ func (a *app) databaseNewView(c echo.Context, form component.Form) (page.Databas
 		}
 		view.Found = append(view.Found, check)
 	}
+	pooler := component.Check{Tone: component.ToneOK, Label: "PgBouncer", Detail: "clients of connection pools wait through a switch"}
+	if version, _ := a.jobs.Pooler(); version != "" {
+		pooler.Label += " " + version
+	} else {
+		pooler.Tone, pooler.Detail = component.ToneWarn, "not found: a database can have no connection pool"
+	}
+	view.Found = append(view.Found, pooler)
+	if zones := a.engine.Zones(); len(zones) == 1 {
+		view.Found = append(view.Found, component.Check{Tone: component.ToneWarn, Label: "Zones", Detail: "1: a follower is on the same machine as its leader"})
+	}
 	view.Found = append(view.Found, component.Check{Tone: component.ToneOK, Label: "Ports for databases", Detail: fmt.Sprintf("%d to %d on %s", a.cfg.FirstPort, a.cfg.LastPort, a.engine.Host())})
 	return view, nil
 }

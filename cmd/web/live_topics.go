@@ -108,6 +108,7 @@ func (a *app) heard(payload string) {
 		})
 	case db.LiveMaintenances:
 		a.hub.changed(db.LiveRail)
+		a.hub.changed(db.LiveDatabases) // the list says when each one's switch is due
 	}
 }
 

@@ -29,3 +29,9 @@ func (j *Jobs) BeginAgain(ctx context.Context, op platform.Operation, m platform
 	u := &upgrader{switcher: &switcher{followerMaker: &followerMaker{databaseMaker: &databaseMaker{Attempt: attempt, j: j}}}, maintenance: m}
 	return db.InTx(ctx, j.Pool, func(tx pgx.Tx) error { return u.beginAgain(ctx, tx, reason) })
 }
+
+// ProofWords and SwitchFigures are what the notice of a switch proves and counts.
+var (
+	ProofWords    = proofWords
+	SwitchFigures = switchFigures
+)

@@ -201,13 +201,9 @@ func (c *changeover) ended(ctx context.Context, tx pgx.Tx, state platform.Operat
 	if err != nil {
 		return err
 	}
-	proof := ""
-	if facts.OldEndLSN != nil && facts.ForkLSN != nil {
-		proof = fmt.Sprintf("\n\nProof. The old leader's last WAL ends at %s, the new timeline begins at %s.", *facts.OldEndLSN, *facts.ForkLSN)
-	}
 	return notify(ctx, tx, c.Attempt, platform.NoticeChangeoverDone, "Completed: follower changeover of "+old.Name,
 		fmt.Sprintf("%s is now the DATABASE_URL of %s, on %s. The time in which writes were refused %s%s\n\nWhat to do. %s is fenced and still billed. Destroy it when you no longer need it.",
-			it.Name, c.app.Name, it.Plan, outageWords(facts), proof, old.Name), switchFigures(facts)...)
+			it.Name, c.app.Name, it.Plan, outageWords(facts), proofWords("leader", facts), old.Name), switchFigures(facts)...)
 }
 
 // swapRoles lets the follower take the leader's place in the control database.

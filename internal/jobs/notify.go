@@ -33,6 +33,13 @@ func switchFigures(c db.Changeover) []platform.Figure {
 	if c.OutageMS != nil {
 		figures = append(figures, platform.Figure{Label: refused, Value: thousands(int64(*c.OutageMS + 0.5)), Unit: "ms"})
 	}
+	if c.OldEndLSN != nil && c.ForkLSN != nil {
+		lost := platform.Figure{Label: "Lost commits", Value: "0"}
+		if !proven(c) {
+			lost.Value = "not known"
+		}
+		figures = append(figures, lost)
+	}
 	if c.SessionsEnded != nil {
 		figures = append(figures, platform.Figure{Label: "Sessions ended", Value: thousands(int64(*c.SessionsEnded))})
 	}
@@ -53,6 +60,25 @@ func outageWords(c db.Changeover) string {
 		words += fmt.Sprintf(" Clients of the connection pools were refused nothing: they waited, for %.0f ms at most.", *c.HeldMS)
 	}
 	return words
+}
+
+// proven is whether the new timeline begins exactly where the old one ends.
+func proven(c db.Changeover) bool {
+	return c.OldEndLSN != nil && c.ForkLSN != nil && *c.OldEndLSN == *c.ForkLSN
+}
+
+// proofWords are a notice's paragraph on whether anything acknowledged can be
+// missing; empty where the two positions were not read. what is the old one:
+// "leader", "server".
+func proofWords(what string, c db.Changeover) string {
+	if c.OldEndLSN == nil || c.ForkLSN == nil {
+		return ""
+	}
+	words := fmt.Sprintf("\n\nProof. The old %s's last WAL ends at %s, the new timeline begins at %s.", what, *c.OldEndLSN, *c.ForkLSN)
+	if proven(c) {
+		return words + " They are equal: nothing acknowledged is missing."
+	}
+	return words + fmt.Sprintf(" They differ: commits between the two may be missing. Keep the old %s until they are compared.", what)
 }
 
 // bytesFigure is a size, its unit apart.

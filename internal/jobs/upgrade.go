@@ -233,10 +233,6 @@ func (u *upgrader) whatBecame(m platform.Maintenance) string {
 }
 
 func (u *upgrader) noticeDone(ctx context.Context, tx pgx.Tx, m platform.Maintenance, facts db.Changeover) error {
-	proof := ""
-	if facts.OldEndLSN != nil && facts.ForkLSN != nil {
-		proof = fmt.Sprintf("\n\nProof. The old server's last WAL ends at %s, the new timeline begins at %s.", *facts.OldEndLSN, *facts.ForkLSN)
-	}
 	moves, err := db.FollowerMoves(ctx, tx, u.Operation.ID)
 	if err != nil {
 		return err
@@ -258,5 +254,5 @@ func (u *upgrader) noticeDone(ctx context.Context, tx pgx.Tx, m platform.Mainten
 	}
 	return notify(ctx, tx, u.Attempt, platform.NoticeMaintenanceDone, "Completed: "+m.Title()+" of "+m.DatabaseName,
 		fmt.Sprintf("%s is on %s now, under the same name and attachments; its config vars point to the new server. The time in which writes were refused %s%s%s%s",
-			m.DatabaseName, m.ToPlan, outageWords(facts), proof, followers, kept), switchFigures(facts)...)
+			m.DatabaseName, m.ToPlan, outageWords(facts), proofWords("server", facts), followers, kept), switchFigures(facts)...)
 }

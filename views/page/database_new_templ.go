@@ -282,7 +282,7 @@ func databaseForm(f layout.Frame, v DatabaseNewView, first bool) templ.Component
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "</section><section><h2 class=\"side-title\">What comes next</h2><ol class=\"numbered-list\"><li><span class=\"num\">1</span><span>Attach it to more apps.</span></li><li><span class=\"num\">2</span><span>Make a follower, and watch its lag.</span></li><li><span class=\"num\">3</span><span>Change its plan with milliseconds of refused writes.</span></li></ol></section></aside></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "</section><section><h2 class=\"side-title\">What comes next</h2><ol class=\"numbered-list\"><li><span class=\"num\">1</span><span>Attach it to more apps, or give it a connection pool.</span></li><li><span class=\"num\">2</span><span>Make a follower, and watch its lag.</span></li><li><span class=\"num\">3</span><span>Change its plan with milliseconds of refused writes.</span></li></ol></section></aside></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/db/dbtest"
+)
+
+// The list says which maintenance comes next for each database, and when.
+func TestListSaysWhatComesNext(t *testing.T) {
+	s := newSite(t, nil)
+	sushi := dbtest.App(t, s.pool, "sushi")
+	due, prepared, idle := dbtest.Database(t, s.pool, sushi.ID, 20000), dbtest.Database(t, s.pool, sushi.ID, 20001), dbtest.Database(t, s.pool, sushi.ID, 20002)
+	at := halfHour(50 * time.Hour)
+	m := maintenanceOf(t, s, due, &at)
+	noError(t, db.SetMaintenanceReady(t.Context(), s.pool, m.ID, time.Now(), &at))
+	maintenanceOf(t, s, prepared, nil)
+	v := s.signedIn(t, pagesUser)
+	v.get("/databases")
+	v.want(200, "/databases")
+	next := func(name string) string {
+		return strings.Join(strings.Fields(v.page.Find(`[data-testid="row-`+name+`"] [data-label=Next]`).Text()), " ")
+	}
+	if said := next(due.Name); !strings.Contains(said, "Upgrade to standard-2") {
+		t.Errorf("the one that is due: %q", said)
+	}
+	if got, _ := v.page.Find(`[data-testid="row-` + due.Name + `"] [data-label=Next] time`).Attr("datetime"); !strings.HasPrefix(got, at.Format("2006-01-02T15:04")) {
+		t.Errorf("it is due at %q, want %s", got, at)
+	}
+	if said := next(prepared.Name); !strings.Contains(said, "preparing") {
+		t.Errorf("the one that is prepared: %q", said)
+	}
+	if said := next(idle.Name); strings.Contains(said, "Upgrade") {
+		t.Errorf("the one with nothing to come: %q", said)
+	}
+	if n := v.page.Find("table.databases thead th").Length(); n != v.page.Find(`[data-testid="row-`+due.Name+`"]`).Children().Length() {
+		t.Errorf("%d headings", n)
+	}
+}
+
+// A command in a state directory that nobody has used would make a second
+// installation there: it says where to look instead.
+func TestCommandsWantTheProgramsHome(t *testing.T) {
+	home := t.TempDir()
+	_, err := openControl(t.Context(), config{Home: home})
+	if err == nil || !strings.Contains(err.Error(), "CHANGEOVER_HOME") || !strings.Contains(err.Error(), home) {
+		t.Errorf("in an empty directory: %v", err)
+	}
+}
