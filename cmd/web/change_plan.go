@@ -26,6 +26,13 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	if err != nil {
 		return err
 	}
+	hold, err := a.planHold(c, row, form)
+	if err != nil {
+		return err
+	}
+	if hold != nil {
+		return a.showPlanHold(c, row, hold)
+	}
 	d := row.Database
 	method := chosenMethod(form.Value("method", c.QueryParam("method")), a.chosenFollower(c, form))
 	around, err := a.aroundPlan(c.Request().Context(), row)
@@ -45,12 +52,19 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	}
 	a.fillPreflight(c.Request().Context(), &view, row, picked)
 	a.fillConsequences(&view, d, around, picked)
+	return a.renderChangePlan(c, row, view)
+}
+
+func (a *app) renderChangePlan(c echo.Context, row db.DatabaseListRow, view page.ChangePlanView) error {
+	d := row.Database
 	f, err := a.frame(c, "Change plan of "+d.Name, layout.NavDatabases)
 	if err != nil {
 		return err
 	}
 	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLink(d.AppName), databaseLink(d.Name), component.Link{Text: "Change plan"})
-	f.Freshness, f.FreshAt = "Checked", view.CheckedAt
+	if !view.CheckedAt.IsZero() {
+		f.Freshness, f.FreshAt = "Checked", view.CheckedAt
+	}
 	return a.render(c, statusOr(c), page.ChangePlan(f, view))
 }
 
@@ -214,9 +228,6 @@ func (a *app) fillFollowers(view *page.ChangePlanView, access platform.Access, r
 
 // fillPreflight makes the dry look; what cannot be looked at is in the way.
 func (a *app) fillPreflight(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, picked *db.DatabaseListRow) {
-	if row.Database.State != platform.DatabaseAvailable || row.Database.IsFollower() {
-		return
-	}
 	var followerID *int64
 	if picked != nil {
 		followerID = &picked.Database.ID

@@ -34,8 +34,6 @@ func chosenMethod(method, follower string) string {
 // fillMethods fills in the three columns and the steps of the chosen one. Copy
 // is not built yet, and its column says so; its figures are left out, not made up.
 func (a *app) fillMethods(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, around aroundPlan, picked *db.DatabaseListRow) error {
-	busy := changePlanRefusal(row)
-	view.UpgradeRefusal, view.FollowerRefusal = or(busy, view.UpgradeRefusal), or(busy, view.FollowerRefusal)
 	kind, refusal := platform.Upgrade, view.UpgradeRefusal
 	switch {
 	case view.Method == methodChangeover:
@@ -139,7 +137,7 @@ func (a *app) changeoverMethod(view *page.ChangePlanView, row db.DatabaseListRow
 		m.Version, m.Outage, m.Preparation, m.ExtraCost, m.Followers, m.Names, m.UndoUntil = none, none, none, none, none, none, none
 		return m
 	}
-	if view.Plan.Tier.CanFollow && row.Database.State == platform.DatabaseAvailable && !row.Database.ForkReady {
+	if view.Plan.Tier.CanFollow && !row.Database.ForkReady {
 		m.State, m.WouldHelp = "Not yet", "It becomes possible after the first full checkpoint, by itself."
 	}
 	return m

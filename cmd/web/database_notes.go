@@ -10,20 +10,6 @@ import (
 	"changeover/views/page"
 )
 
-// changePlanRefusal is why the plan cannot be changed now; empty when it can.
-func changePlanRefusal(row db.DatabaseListRow) string {
-	d := row.Database
-	switch {
-	case row.Operation != nil:
-		return fmt.Sprintf("%s is running. Wait until it has ended.", row.Operation.Kind.Title())
-	case d.IsFollower():
-		return fmt.Sprintf("It is a follower. Change the plan of its leader %s, or create another follower.", row.LeaderName)
-	case d.State != platform.DatabaseAvailable:
-		return fmt.Sprintf("It is %s. Only an available database can change its plan.", d.State)
-	}
-	return ""
-}
-
 // databaseNotes fills in the sentences at the top of the page.
 func (a *app) databaseNotes(ctx context.Context, access platform.Access, row db.DatabaseListRow, attachments []platform.Attachment, view *page.DatabaseShowView) error {
 	d := row.Database
