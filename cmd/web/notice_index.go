@@ -122,7 +122,7 @@ func (a *app) noticeShow(c echo.Context) error {
 		return err
 	}
 	ctx, user := c.Request().Context(), visitorOf(c).UserID
-	notice, err := db.NoticeByID(ctx, a.pool, user, id)
+	notice, err := db.NoticeByID(ctx, a.pool, user, visitorOf(c).Access, id)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (a *app) mailboxView(ctx context.Context, user int64, email string, access 
 	var selected *db.Notice
 	switch {
 	case box.open != 0:
-		opened, err := db.NoticeByID(ctx, a.pool, user, box.open)
+		opened, err := db.NoticeByID(ctx, a.pool, user, access, box.open)
 		if err != nil {
 			return view, err
 		}

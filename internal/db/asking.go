@@ -55,12 +55,10 @@ func (a *asking) seesNotice() string {
 	return "case when n.user_id is null then " + a.seesApp("n.app_id") + " or " + a.seesDatabase("n.database_id") + " else n.user_id = $1 end"
 }
 
-// noticeSum is how many notices the user sees; about narrows what they are about.
-func (a *asking) noticeSum(about string) string {
-	return "(select coalesce(sum(n.n), 0) from notice_sums n where " + a.seesNotice() + about + ")"
-}
-
-// readSum is how many of these the user has read.
-func (a *asking) readSum(about string) string {
-	return "(select coalesce(sum(n.n), 0) from notice_read_sums n where n.reader_id = $1 and " + a.seesNotice() + about + ")"
+// seesPart is whether the part p of a notice about several databases is seen.
+func (a *asking) seesPart() string {
+	if a.all {
+		return "true"
+	}
+	return "(" + a.seesApp("p.app_id") + " or " + a.seesDatabase("p.database_id") + ")"
 }

@@ -39,8 +39,14 @@ func TestNoticeSumsAreWhatCountingGives(t *testing.T) {
 		switch what := random.IntN(20); {
 		case what < 9 || len(notices) == 0:
 			n := db.NewNotice{Kind: platform.NoticeFollowerReady, DatabaseID: some(databases[0].ID, databases[1].ID, databases[2].ID), AppID: some(apps[0].ID, apps[1].ID, apps[2].ID), Subject: "s", Body: "b"}
-			if random.IntN(4) == 0 {
+			switch random.IntN(4) {
+			case 0:
 				n.UserID = &user
+			case 1: // about several
+				n.DatabaseID, n.AppID = nil, nil
+				for _, i := range random.Perm(len(databases))[:1+random.IntN(len(databases))] {
+					n.Several = append(n.Several, db.NewNoticePart{DatabaseID: databases[i].ID})
+				}
 			}
 			notices = append(notices, must(db.CreateNotice(ctx, pool, n))(t))
 		case what < 16:

@@ -31,9 +31,50 @@ func (f NoticeFilter) about(ask *asking) (sql string) {
 	return sql
 }
 
+// aboutPart is about for the parts p of notices about several databases.
+func (f NoticeFilter) aboutPart(ask *asking) (sql string) {
+	if f.DatabaseID != 0 {
+		sql += ` and p.database_id = ` + ask.arg(f.DatabaseID)
+	}
+	if f.AppID != 0 {
+		app := ask.arg(f.AppID)
+		sql += ` and (p.app_id = ` + app + ` or p.database_id in (select x.id from databases x where x.app_id = ` + app + `))`
+	}
+	return sql
+}
+
+// seen is whether the user $1 sees the notice n and it is about what is asked for.
+func (f NoticeFilter) seen(ask *asking) string {
+	about := f.about(ask)
+	own := ask.seesNotice() + about
+	if ask.all && about == "" {
+		return own // those about several are about no app, which administrators see
+	}
+	several := `select p.notice_id from notice_databases p where ` + ask.seesPart() + f.aboutPart(ask)
+	if about == "" {
+		return `(` + own + ` or n.id in (` + several + `))`
+	}
+	// Two lists, so that each is found by its index.
+	return `n.id in (select n.id from notices n where ` + own + ` union all ` + several + `)`
+}
+
+// sums are how many notices the user $1 sees that are about what is asked for, and
+// how many of them the user has read.
+func (f NoticeFilter) sums(ask *asking) (all, read string) {
+	about := f.about(ask)
+	all = `(select coalesce(sum(n.n), 0) from notice_sums n where ` + ask.seesNotice() + about + `)`
+	read = `(select coalesce(sum(n.n), 0) from notice_read_sums n where n.reader_id = $1 and ` + ask.seesNotice() + about + `)`
+	if ask.all && about == "" {
+		return all, read
+	}
+	several := `notice_databases p where ` + ask.seesPart() + f.aboutPart(ask)
+	return `(` + all + ` + (select count(distinct p.notice_id) from ` + several + `))`,
+		`(` + read + ` + (select count(*) from notice_reads r where r.user_id = $1 and r.notice_id in (select p.notice_id from ` + several + `)))`
+}
+
 // kept is whether the user $1 sees the notice n and the filter keeps it.
 func (f NoticeFilter) kept(ask *asking) string {
-	sql := ask.seesNotice() + f.about(ask)
+	sql := f.seen(ask)
 	if f.OperationID != 0 {
 		sql += ` and n.operation_id = ` + ask.arg(f.OperationID)
 	}
@@ -62,10 +103,15 @@ func ListNotices(ctx context.Context, q Querier, userID int64, access platform.A
 	ask := askFor(access, userID)
 	kept := f.kept(ask)
 	if f.UnreadOnly { // where everything was read, nothing is looked through
-		about := f.about(ask)
-		kept += ` and ` + ask.noticeSum(about) + ` > ` + ask.readSum(about)
+		all, read := f.sums(ask)
+		kept += ` and ` + all + ` > ` + read
 	}
-	return many[Notice](ctx, q, `select `+noticeColumns+fromNotices+` where `+kept+` order by n.id desc limit `+ask.arg(limitOr(f.Limit, 50)), ask.args...)
+	list, err := many[Notice](ctx, q, `select `+noticeColumns+fromNotices+` where `+kept+` order by n.id desc limit `+ask.arg(limitOr(f.Limit, 50)), ask.args...)
+	if err != nil {
+		return nil, err
+	}
+	_, err = showSeveral(ctx, q, access, list)
+	return list, err
 }
 
 // NoticeCounts are of what a filter keeps.
@@ -85,12 +131,12 @@ func CountNotices(ctx context.Context, q Querier, userID int64, access platform.
 			from notices n left join notice_reads r on r.notice_id = n.id and r.user_id = $1 where `+kept, ask.args...)
 	}
 	// What sums can tell is not counted; of newer and older ones, the fewer are.
-	about := f.about(ask)
-	return one[NoticeCounts](ctx, q, nil, `select total::int, (total - `+ask.readSum(about)+`)::int as unread, (case
+	all, read := f.sums(ask)
+	return one[NoticeCounts](ctx, q, nil, `select total::int, (total - `+read+`)::int as unread, (case
 			when `+newerThan+`::bigint = 0 then total
 			when `+newerThan+` > (select (min(id) + max(id)) / 2 from notices) then (select count(*) from notices n where `+kept+` and n.id > `+newerThan+`)
 			else total - (select count(*) from notices n where `+kept+` and n.id <= `+newerThan+`) end)::int as newer
-		from (select `+ask.noticeSum(about)+` as total) t`, ask.args...)
+		from (select `+all+` as total) t`, ask.args...)
 }
 
 // MarkNoticesRead marks everything read that the filter keeps.
@@ -119,9 +165,9 @@ func NoticeChoicesOf(ctx context.Context, q Querier, access platform.Access) (No
 	ask := askFor(access)
 	return one[NoticeChoices](ctx, q, nil, `select
 		array(select a.name from apps a where `+ask.seesApp("a.id")+`
-			and a.id in (select app_id from notice_sums group by app_id having sum(n) > 0) order by a.name) as apps,
+			and a.id in (select app_id from notice_sums group by app_id having sum(n) > 0 union all select app_id from notice_databases) order by a.name) as apps,
 		array(select x.name from databases x where `+ask.seesDatabase("x.id")+`
-			and x.id in (select database_id from notice_sums group by database_id having sum(n) > 0) order by x.name) as databases`, ask.args...)
+			and x.id in (select database_id from notice_sums group by database_id having sum(n) > 0 union all select database_id from notice_databases) order by x.name) as databases`, ask.args...)
 }
 
 // FoldNoticeSums adds up the rows of the sums of notices that changes have left;

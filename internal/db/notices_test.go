@@ -24,7 +24,7 @@ func TestNotices(t *testing.T) {
 	}
 	second := must(db.CreateNotice(ctx, pool, db.NewNotice{Kind: platform.NoticeMaintenanceMoved, Subject: "Hint", Body: "Do something."}))(t)
 
-	n := must(db.NoticeByID(ctx, pool, chef.ID, first))(t)
+	n := must(db.NoticeByID(ctx, pool, chef.ID, platform.Everything(), first))(t)
 	if n.DatabaseName != d.Name || n.AppName != "sushi" || n.Level != "ok" || n.Read || n.Subject != "It is ready" || n.Body != "Use it." {
 		t.Errorf("notice %+v", n)
 	}
@@ -52,7 +52,7 @@ func TestNotices(t *testing.T) {
 	for range 2 {
 		noError(t, db.SetNoticeRead(ctx, pool, chef.ID, first, true))
 	}
-	if unread(chef) != 1 || unread(waiter) != 2 || !must(db.NoticeByID(ctx, pool, chef.ID, first))(t).Read {
+	if unread(chef) != 1 || unread(waiter) != 2 || !must(db.NoticeByID(ctx, pool, chef.ID, platform.Everything(), first))(t).Read {
 		t.Errorf("unread: chef %d, waiter %d", unread(chef), unread(waiter))
 	}
 	if list := must(db.ListNotices(ctx, pool, chef.ID, platform.Everything(), db.NoticeFilter{UnreadOnly: true}))(t); len(list) != 1 || list[0].ID != second {
@@ -69,7 +69,7 @@ func TestNotices(t *testing.T) {
 		t.Errorf("all read: chef %d, waiter %d", unread(chef), unread(waiter))
 	}
 	wantSentence(t, db.SetNoticeRead(ctx, pool, chef.ID, 99, true), platform.KindNotFound, "", "no such notice")
-	_, err := db.NoticeByID(ctx, pool, chef.ID, 99)
+	_, err := db.NoticeByID(ctx, pool, chef.ID, platform.Everything(), 99)
 	wantSentence(t, err, platform.KindNotFound, "", "no such notice")
 }
 

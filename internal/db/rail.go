@@ -35,6 +35,7 @@ func RailOf(ctx context.Context, q Querier, userID int64, access platform.Access
 		RunningOperation
 	}
 	ask := askFor(access, userID)
+	notices, read := NoticeFilter{}.sums(ask)
 	seesRunning := "true"
 	if !ask.all {
 		seesRunning = `(` + ask.seesApp("d.app_id") + ` or exists (select from databases x where x.id = o.target_id and ` + ask.seesApp("x.app_id") + `)
@@ -47,7 +48,7 @@ func RailOf(ctx context.Context, q Querier, userID int64, access platform.Access
 			(select count(*) from apps where destroyed_at is null and `+ask.seesApp("id")+`)::int as apps,
 			(select count(*) from databases x where x.state <> 'destroyed' and `+ask.seesDatabase("x.id")+`)::int as databases,
 			(select count(*) from maintenances m where `+openMaintenance+` and `+ask.seesDatabase("m.database_id")+`)::int as maintenances,
-			(`+ask.noticeSum("")+` - `+ask.readSum("")+`)::int as unread_notices) counts
+			(`+notices+` - `+read+`)::int as unread_notices) counts
 		left join (
 			select o.id, o.kind, o.state, d.name as database_name, o.reason, o.needs_person,
 				s.detail as step_detail, s.position + 1 as step, n.steps::int as steps

@@ -41,16 +41,19 @@ func ReachOfOperation(ctx context.Context, q Querier, id int64) (Reach, error) {
 		from operations o where o.id = $1`, id)
 }
 
-// ReachOfNotice is the app that a notice is about, and its database's. A
-// notice about neither is for administrators, one to a person for that person.
+// ReachOfNotice is the app that a notice is about, and its database's; those of
+// all its databases where it is about several. A notice about neither is for administrators, one to a person for that person.
 func ReachOfNotice(ctx context.Context, q Querier, id int64) (Reach, error) {
 	row, err := one[struct {
 		Reach
 		UserID *int64
 	}](ctx, q, noNotice(), `select
 			array(select d.app_id from databases d where d.id = n.database_id
-				union select n.app_id where n.app_id is not null) as apps,
-			array(select distinct t.app_id from attachments t where t.database_id = n.database_id) as seen_by, n.user_id
+				union select n.app_id where n.app_id is not null
+				union select p.app_id from notice_databases p where p.notice_id = n.id
+				union select d.app_id from notice_databases p join databases d on d.id = p.database_id where p.notice_id = n.id) as apps,
+			array(select distinct t.app_id from attachments t where t.database_id = n.database_id
+				or t.database_id in (select p.database_id from notice_databases p where p.notice_id = n.id)) as seen_by, n.user_id
 		from notices n where n.id = $1`, id)
 	row.Person = row.UserID
 	return row.Reach, err

@@ -125,16 +125,36 @@ func SetServerFoundStopped(ctx context.Context, q Querier, id int64) error {
 	return err
 }
 
-// TakeServerFoundStopped is since when the server was found stopped, and forgets
-// it: whoever takes it tells.
-func TakeServerFoundStopped(ctx context.Context, tx pgx.Tx, id int64) (at time.Time, found bool, err error) {
-	none := noServer()
-	at, err = value[time.Time](ctx, tx, none, `update servers s set found_stopped_at = null from servers old
-		where s.id = $1 and old.id = s.id and old.found_stopped_at is not null returning old.found_stopped_at`, id)
-	if err == none {
-		return time.Time{}, false, nil
-	}
-	return at, err == nil, err
+// SetServerRunsAgain records since when a server that was found stopped runs again.
+func SetServerRunsAgain(ctx context.Context, q Querier, id int64) error {
+	_, err := exec(ctx, q, `update servers set runs_again_at = now() where id = $1 and found_stopped_at is not null`, id)
+	return err
+}
+
+// StoppedServer is a server that was found stopped and was not told of since.
+type StoppedServer struct {
+	ID          int64
+	FoundAt     time.Time
+	RunsAgainAt *time.Time // nil: it does not run
+	Told        bool       // that it does not run
+}
+
+// StoppedServers locks and returns those of the servers that were found stopped;
+// of those that are in running it records that they run again, the first time.
+func StoppedServers(ctx context.Context, tx pgx.Tx, ids, running []int64) ([]StoppedServer, error) {
+	return many[StoppedServer](ctx, tx, `with found as (
+			select id from servers where id = any($1) and found_stopped_at is not null order by id for update)
+		update servers s set runs_again_at = case when s.id = any($2) then coalesce(s.runs_again_at, now()) end
+		from found where s.id = found.id
+		returning s.id, s.found_stopped_at as found_at, s.runs_again_at, s.stopped_told as told`, ids, running)
+}
+
+// SetServerStoppedTold records that it was told of that a server was found
+// stopped: one that runs again is as if it never was.
+func SetServerStoppedTold(ctx context.Context, q Querier, id int64) error {
+	_, err := exec(ctx, q, `update servers set found_stopped_at = case when runs_again_at is null then found_stopped_at end,
+		stopped_told = runs_again_at is null, runs_again_at = null where id = $1`, id)
+	return err
 }
 
 // DatabasesOnServer are the databases that live on a server, oldest first.

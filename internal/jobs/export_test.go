@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
@@ -12,6 +13,12 @@ import (
 
 // Reconcile looks once, as a running program does every two seconds.
 func (j *Jobs) Reconcile(ctx context.Context) error { return j.reconcile(ctx) }
+
+// TellRestarted is what a look at the servers tells, of a program that started then.
+func (j *Jobs) TellRestarted(ctx context.Context, startedAt time.Time, running, stopped []int64) error {
+	j.startedAt = startedAt
+	return j.tellRestarted(ctx, running, stopped)
+}
 
 // MoveTogether moves those maintenances that which names, each time it is asked.
 func (j *Jobs) MoveTogether(ctx context.Context, which func() []platform.Maintenance) error {

@@ -16,7 +16,7 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var stopped, again []int64
+	var stopped, again, still []int64
 	for _, s := range servers {
 		server, err := j.engineServer(s.Server)
 		if err != nil {
@@ -40,11 +40,15 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 				// Its page shows why; the next look tries again.
 				j.Log.Error("a server that should run does not start", "server", id, "error", err)
 			}
+			still = append(still, id)
 			continue
+		}
+		if err := db.SetServerRunsAgain(ctx, j.Pool, id); err != nil {
+			return err
 		}
 		again = append(again, id)
 	}
-	return j.tellRestarted(ctx, again)
+	return j.tellRestarted(ctx, again, still)
 }
 
 // startServer takes its epoch before it looks once more: an operation that

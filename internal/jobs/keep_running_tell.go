@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,55 +13,74 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// restartGrace is how long after its start the program finds servers that were
-// stopped with it, or with the machine: that is no surprise.
-const restartGrace = 10 * time.Second
+const (
+	// restartGrace is how long after its start the program finds servers that were
+	// stopped with it, or with the machine: that is no surprise.
+	restartGrace = 10 * time.Second
+	// backWithin is how long a server may take to run again before it is told of
+	// that it does not; after a reboot all wait for each other that long, so that
+	// one notice tells of what came back and of what did not.
+	backWithin = time.Minute
+)
 
-// restarted is a database whose server was found stopped and runs again.
+// cause is what servers that are told of together have in common.
+type cause int
+
+const (
+	goneByItself cause = iota
+	withMachine        // found stopped when the program started
+	toldBefore         // runs again, and it was told of that it did not
+)
+
+// restarted is a database whose server was found stopped.
 type restarted struct {
 	platform.Database
-	serverID int64
-	at       time.Time // when it was found stopped
+	db.StoppedServer
+	cause cause
 }
 
-// tellRestarted gives the notices of servers that were found stopped and run
-// again, and forgets that they were stopped. Each database has one of its own,
-// but those of one app that went down with the machine have one together: of a
-// reboot everybody learns once, and of no other app's databases.
-func (j *Jobs) tellRestarted(ctx context.Context, serverIDs []int64) error {
-	if len(serverIDs) == 0 {
+// after is how long it did not run; nil for one that still does not.
+func (r restarted) after() *time.Duration {
+	if r.RunsAgainAt == nil {
+		return nil
+	}
+	d := r.RunsAgainAt.Sub(r.FoundAt)
+	return &d
+}
+
+// tellRestarted gives the notices of servers that were found stopped: of those in
+// running, which run again, and of those in stopped, which do not. What one cause
+// has stopped is told of in one notice, which shows everybody the databases that
+// they see; a single database has one of its own.
+func (j *Jobs) tellRestarted(ctx context.Context, running, stopped []int64) error {
+	if len(running) == 0 && len(stopped) == 0 {
 		return nil
 	}
 	return db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
-		together := map[int64][]restarted{} // by app
-		var notices []db.NewNotice
-		for _, id := range serverIDs {
-			at, found, err := db.TakeServerFoundStopped(ctx, tx, id)
-			if err != nil {
-				return err
-			}
-			if !found {
-				continue
-			}
-			databases, err := db.DatabasesOnServer(ctx, tx, id)
-			if err != nil {
-				return err
-			}
-			for _, d := range databases {
-				r := restarted{Database: d, serverID: id, at: at}
-				if at.Before(j.startedAt.Add(restartGrace)) {
-					together[d.AppID] = append(together[d.AppID], r)
-				} else {
-					notices = append(notices, r.surprise())
-				}
-			}
+		servers, err := db.StoppedServers(ctx, tx, slices.Concat(running, stopped), running)
+		if err != nil {
+			return err
 		}
-		for _, list := range together {
-			notices = append(notices, withTheMachine(list))
+		now, told := time.Now(), map[cause][]db.StoppedServer{}
+		for _, s := range servers {
+			of := goneByItself
+			switch {
+			case s.Told:
+				of = toldBefore
+			case s.FoundAt.Before(j.startedAt.Add(restartGrace)):
+				of = withMachine
+			}
+			told[of] = append(told[of], s)
 		}
-		slices.SortFunc(notices, func(a, b db.NewNotice) int { return cmp.Compare(a.Once, b.Once) })
-		for _, n := range notices {
-			if _, err := db.CreateNotice(ctx, tx, n); err != nil {
+		late := func(s db.StoppedServer) bool {
+			return now.Sub(s.FoundAt) >= backWithin && now.Sub(j.startedAt) >= backWithin
+		}
+		if slices.ContainsFunc(told[withMachine], func(s db.StoppedServer) bool { return s.RunsAgainAt == nil && !late(s) }) {
+			delete(told, withMachine) // they wait for the others
+		}
+		for of, list := range told {
+			list = slices.DeleteFunc(list, func(s db.StoppedServer) bool { return s.RunsAgainAt == nil && (s.Told || !late(s)) })
+			if err := tellTogether(ctx, tx, list, of); err != nil {
 				return err
 			}
 		}
@@ -70,42 +88,94 @@ func (j *Jobs) tellRestarted(ctx context.Context, serverIDs []int64) error {
 	})
 }
 
-// notice is what the notices have in common.
-func (r restarted) notice() db.NewNotice {
-	return db.NewNotice{Kind: platform.NoticeServerRestarted, DatabaseID: &r.ID, AppID: &r.AppID,
-		Once:    fmt.Sprintf("server_restarted:%d:%d:%d", r.serverID, r.ID, r.at.UnixMilli()),
-		Subject: "Restarted: " + r.Name, Figures: []platform.Figure{spanFigure("Found stopped, then running after", time.Since(r.at))}}
+// tellTogether writes the one notice of servers that one cause has stopped.
+func tellTogether(ctx context.Context, tx pgx.Tx, servers []db.StoppedServer, of cause) error {
+	var all []restarted
+	for _, s := range servers {
+		databases, err := db.DatabasesOnServer(ctx, tx, s.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range databases {
+			all = append(all, restarted{Database: d, StoppedServer: s, cause: of})
+		}
+		if err := db.SetServerStoppedTold(ctx, tx, s.ID); err != nil {
+			return err
+		}
+	}
+	var err error
+	switch len(all) {
+	case 0:
+	case 1:
+		_, err = db.CreateNotice(ctx, tx, all[0].notice())
+	default:
+		_, err = db.CreateNotice(ctx, tx, noticeOfSeveral(all))
+	}
+	return err
 }
 
-func (r restarted) surprise() db.NewNotice {
-	n := r.notice()
-	n.Body = fmt.Sprintf("The server of %s was found stopped at %s and was started again.\n\nWhy. Its processes were gone, and no operation had stopped them. The server's log says how they ended.\n\nWhat to do. Nothing, if the app connects anew by itself.",
-		r.Name, platform.MomentUTC(r.at))
+// why is the paragraph of a notice about one database, or about several; empty
+// where it was told before.
+func (c cause) why(several bool) string {
+	switch {
+	case c == toldBefore:
+		return ""
+	case c == withMachine && several:
+		return "Why. They were stopped with the machine, or by changeover stop-all."
+	case c == withMachine:
+		return "Why. It was stopped with the machine, or by changeover stop-all."
+	case several:
+		return "Why. The processes of their servers were gone, and no operation had stopped them. The servers' logs say how they ended."
+	}
+	return "Why. Its processes were gone, and no operation had stopped them. The server's log says how they ended."
+}
+
+// level is that of a notice about what runs again.
+func (c cause) level() platform.NoticeLevel {
+	switch c {
+	case withMachine:
+		return platform.NoticeInfo
+	case toldBefore:
+		return platform.NoticeOK
+	}
+	return platform.NoticeWarn
+}
+
+// paragraphs leaves the empty ones out.
+func paragraphs(all ...string) string {
+	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), "\n\n")
+}
+
+// notice is that of a single database.
+func (r restarted) notice() db.NewNotice {
+	n := db.NewNotice{Kind: platform.NoticeServerRestarted, Level: r.cause.level(), DatabaseID: &r.Database.ID, AppID: &r.AppID,
+		Once: fmt.Sprintf("server_restarted:%d:%d:%d:%t", r.StoppedServer.ID, r.Database.ID, r.FoundAt.UnixMilli(), r.RunsAgainAt != nil)}
+	when := fmt.Sprintf("The server of %s was found stopped at %s", r.Name, platform.MomentUTC(r.FoundAt))
+	if r.cause == withMachine {
+		when = fmt.Sprintf("%s did not run when Changeover started, at %s", r.Name, platform.MomentUTC(r.FoundAt))
+	}
+	after := r.after()
+	if after == nil {
+		n.Level, n.Subject = platform.NoticeBad, "Not running: "+r.Name
+		n.Body = paragraphs(when+", and it does not start.", r.cause.why(false), "What it means. Apps cannot reach it.", platform.StoppedToDo)
+		return n
+	}
+	n.Subject, n.Figures = "Restarted: "+r.Name, []platform.Figure{spanFigure("Found stopped, then running after", *after)}
+	n.Body = paragraphs(when+" and was started again.", r.cause.why(false), platform.RestartedToDo)
 	return n
 }
 
-// withTheMachine is the notice of databases of one app that did not run when the
-// program started; it takes the name of the first.
-func withTheMachine(list []restarted) db.NewNotice {
-	n := list[0].notice()
-	n.Level = platform.NoticeInfo
-	first := list[0].at
-	if len(list) == 1 {
-		n.Body = fmt.Sprintf("%s did not run when Changeover started, at %s, and was started again.\n\nWhy. It was stopped with the machine, or by changeover stop-all.\n\nWhat to do. Nothing, if the app connects anew by itself.", list[0].Name, platform.MomentUTC(first))
-		return n
+// noticeOfSeveral is that of all that one cause has stopped.
+func noticeOfSeveral(all []restarted) db.NewNotice {
+	first := slices.MinFunc(all, func(a, b restarted) int { return a.FoundAt.Compare(b.FoundAt) })
+	n := db.NewNotice{Kind: platform.NoticeServerRestarted, Level: first.cause.level(), Subject: "Restarted"}
+	when := "Found stopped at " + platform.MomentUTC(first.FoundAt)
+	if first.cause == withMachine {
+		when = "Not running when Changeover started, at " + platform.MomentUTC(first.FoundAt)
 	}
-	names := make([]string, len(list))
-	for i, r := range list {
-		names[i] = r.Name
-		if r.at.Before(first) {
-			first = r.at
-		}
+	for _, r := range all {
+		n.Several = append(n.Several, db.NewNoticePart{DatabaseID: r.Database.ID, After: r.after()})
 	}
-	slices.Sort(names)
-	n.DatabaseID = nil
-	n.Subject = fmt.Sprintf("Restarted: %d databases of %s", len(list), list[0].AppName)
-	n.Figures = []platform.Figure{countFigure("Databases that run again", len(list)), spanFigure("Found stopped, then all running after", time.Since(first))}
-	n.Body = fmt.Sprintf("%d databases of %s did not run when Changeover started, at %s, and were started again: %s.\n\nWhy. They were stopped with the machine, or by changeover stop-all.\n\nWhat to do. Nothing, if the app connects anew by itself.",
-		len(list), list[0].AppName, platform.MomentUTC(first), strings.Join(names, ", "))
+	n.Body = paragraphs(when+": "+platform.NoticeDatabases+".", first.cause.why(true))
 	return n
 }

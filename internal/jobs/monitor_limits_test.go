@@ -89,11 +89,11 @@ func TestStorageOfAnEssentialDatabaseIsKept(t *testing.T) {
 	if err := do(`update pile set text = ''`); err == nil {
 		t.Error("after a crash it grows")
 	}
-	// Each database on it is told of once, with how long it was down.
+	// Its databases are told of together, once, with how long it was down.
 	for _, of := range []platform.Database{d, neighbour} {
 		told := func() []db.Notice { return h.noticesOf(of, platform.NoticeServerRestarted) }
 		platformtest.Await(t, "a notice of the restart", func() (bool, error) { return len(told()) > 0, nil })
-		if list := told(); len(list) != 1 || len(list[0].Figures) != 1 || !strings.Contains(list[0].Body, "was started again") {
+		if list := told(); len(list) != 1 || list[0].Level != platform.NoticeWarn || list[0].Subject != "Restarted: 2 databases of sushi" || len(list[0].Figures) != 2 || !strings.Contains(list[0].Body, of.Name+" of sushi, after ") {
 			t.Errorf("%d notices of one restart of %s: %+v", len(list), of.Name, list)
 		}
 	}

@@ -43,13 +43,6 @@ func (e *droppedError) Error() string { return e.why }
 
 // noticeMessage is the mail about a notice as its reader may see it now.
 func (j *Jobs) noticeMessage(ctx context.Context, m db.Mail) (mail.Message, error) {
-	n, err := db.NoticeByID(ctx, j.Pool, *m.UserID, *m.NoticeID)
-	if platform.KindOf(err) == platform.KindNotFound {
-		return mail.Message{}, &droppedError{"The notice is gone."}
-	}
-	if err != nil {
-		return mail.Message{}, err
-	}
 	person, err := db.UserByID(ctx, j.Pool, *m.UserID)
 	if platform.KindOf(err) == platform.KindNotFound {
 		return mail.Message{}, &droppedError{"The person is gone."}
@@ -57,11 +50,14 @@ func (j *Jobs) noticeMessage(ctx context.Context, m db.Mail) (mail.Message, erro
 	if err != nil {
 		return mail.Message{}, err
 	}
-	apps, err := appsOfNotice(ctx, j.Pool, n.ID)
+	apps, err := appsOfNotice(ctx, j.Pool, *m.NoticeID)
+	if platform.KindOf(err) == platform.KindNotFound {
+		return mail.Message{}, &droppedError{"The notice is gone."}
+	}
 	if err != nil {
 		return mail.Message{}, err
 	}
-	wants, choice, err := wantsMail(ctx, j.Pool, n, person.ID, apps)
+	n, choice, wants, err := wantsMail(ctx, j.Pool, *m.NoticeID, person.ID, apps)
 	if err != nil {
 		return mail.Message{}, err
 	}

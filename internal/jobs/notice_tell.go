@@ -76,14 +76,14 @@ func (j *Jobs) mailNotice(ctx context.Context, tx pgx.Tx, n db.Notice, apps []in
 		return err
 	}
 	for _, person := range people {
-		wants, _, err := wantsMail(ctx, tx, n, person.ID, apps)
+		seen, _, wants, err := wantsMail(ctx, tx, n.ID, person.ID, apps)
 		if err != nil {
 			return err
 		}
 		if !wants {
 			continue
 		}
-		id, err := db.CreateNoticeMail(ctx, tx, n, person, left)
+		id, err := db.CreateNoticeMail(ctx, tx, seen, person, left)
 		if err != nil {
 			return err
 		}
@@ -97,14 +97,21 @@ func (j *Jobs) mailNotice(ctx context.Context, tx pgx.Tx, n db.Notice, apps []in
 	return nil
 }
 
-// wantsMail is whether the user may see the notice, and has chosen to get such a
-// one by mail; now, not when it was written.
-func wantsMail(ctx context.Context, q db.Querier, n db.Notice, userID int64, apps []int64) (bool, platform.MailChoice, error) {
+// wantsMail is the notice as the user may see it, and whether they do and have
+// chosen to get such a one by mail; now, not when it was written.
+func wantsMail(ctx context.Context, q db.Querier, id, userID int64, apps []int64) (n db.Notice, choice platform.MailChoice, wants bool, err error) {
 	access, err := db.AccessOf(ctx, q, userID)
 	if err != nil || !access.SeesAny(apps...) {
-		return false, "", err
+		return n, "", false, err
+	}
+	n, err = db.NoticeByID(ctx, q, userID, access, id)
+	if platform.KindOf(err) == platform.KindNotFound {
+		return n, "", false, nil
+	}
+	if err != nil {
+		return n, "", false, err
 	}
 	choices, err := db.MailChoicesOf(ctx, q, userID)
-	choice := choices.For(access, apps)
-	return err == nil && choice.Wants(n.Level), choice, err
+	choice = choices.For(access, apps)
+	return n, choice, err == nil && choice.Wants(n.Level), err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -86,7 +87,7 @@ func (j *Jobs) deliver(ctx context.Context, d db.Delivery, last bool) (db.Delive
 	if hook.OffAt != nil && d.NoticeID != nil {
 		result, last = webhook.Result{Problem: "The webhook is off."}, true
 	} else {
-		message, err := j.hookMessage(ctx, d)
+		message, err := j.hookMessage(ctx, d, hook.AppID)
 		if err != nil {
 			return d, err
 		}
@@ -141,7 +142,15 @@ type hookBody struct {
 	URL         string               `json:"url"`
 }
 
-func (j *Jobs) hookMessage(ctx context.Context, d db.Delivery) (webhook.Message, error) {
+// hookAccess is what a webhook sees: all, or what the people of its app do.
+func hookAccess(appID *int64) platform.Access {
+	if appID == nil {
+		return platform.Everything()
+	}
+	return platform.Access{Apps: map[int64]platform.Role{*appID: platform.RoleView}}
+}
+
+func (j *Jobs) hookMessage(ctx context.Context, d db.Delivery, appID *int64) (webhook.Message, error) {
 	url, secrets, err := db.WebhookSecrets(ctx, j.Pool, j.Sealer, d.WebhookID)
 	if err != nil {
 		return webhook.Message{}, err
@@ -149,7 +158,7 @@ func (j *Jobs) hookMessage(ctx context.Context, d db.Delivery) (webhook.Message,
 	body := hookBody{Version: 1, Delivery: d.ID, Kind: "test", Level: platform.NoticeInfo, At: d.CreatedAt, Figures: []platform.Figure{},
 		Subject: "A test from Changeover", Body: "The webhook works. Nothing needs to be done.", URL: j.link("/webhooks/" + strconv.FormatInt(d.WebhookID, 10))}
 	if d.NoticeID != nil {
-		n, err := db.NoticeByID(ctx, j.Pool, 0, *d.NoticeID)
+		n, err := db.NoticeByID(ctx, j.Pool, 0, hookAccess(appID), *d.NoticeID)
 		if err != nil {
 			return webhook.Message{}, err
 		}
@@ -165,6 +174,19 @@ func (j *Jobs) hookNotice(ctx context.Context, tx pgx.Tx, n db.Notice, apps []in
 	hooks, err := db.WebhooksFor(ctx, tx, apps, n.Level)
 	if err != nil {
 		return err
+	}
+	if n.Several { // more than to know for those of whose databases one does not run
+		stopped, err := db.StoppedApps(ctx, tx, n.ID)
+		if err != nil {
+			return err
+		}
+		if len(stopped) > 0 {
+			more, err := db.WebhooksFor(ctx, tx, stopped, platform.NoticeBad)
+			if err != nil {
+				return err
+			}
+			hooks = slices.Compact(slices.Sorted(slices.Values(append(hooks, more...))))
+		}
 	}
 	for _, hook := range hooks {
 		id, err := db.CreateDelivery(ctx, tx, hook, &n.ID, false)
