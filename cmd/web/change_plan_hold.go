@@ -117,4 +117,3 @@ func (a *app) showPlanHold(c echo.Context, row db.DatabaseListRow, hold *page.Pl
 		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, Hold: hold,
 	})
 }
-

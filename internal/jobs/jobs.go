@@ -114,7 +114,7 @@ func New(c Config) (*Jobs, error) {
 	j.procedures = j.allProcedures()
 	workers := river.NewWorkers()
 	if err := errors.Join(river.AddWorkerSafely(workers, &operationWorker{jobs: j}), river.AddWorkerSafely(workers, &mailWorker{jobs: j}),
-		river.AddWorkerSafely(workers, &sweepWorker{jobs: j}), river.AddWorkerSafely(workers, &hookWorker{jobs: j})); err != nil {
+		river.AddWorkerSafely(workers, &sweepWorker{jobs: j}), river.AddWorkerSafely(workers, &hookWorker{jobs: j, turns: turns{most: webhookOfOne, patience: webhookPatient}})); err != nil {
 		return nil, fmt.Errorf("river: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
@@ -124,8 +124,8 @@ func New(c Config) (*Jobs, error) {
 		// An operation takes as long as it takes; its steps have their own
 		// deadlines. Reconcile, not River's rescue, notices a dead runner.
 		JobTimeout: -1,
-		// Mails and deliveries have a timeout, so a run of one that a kill -9 ended
-		// is taken up again this long after.
+		// Mails and deliveries have a timeout. A run of one that a kill -9 ended is
+		// taken up again when the program starts; this is for what that missed.
 		RescueStuckJobsAfter: rescueAfter,
 		PeriodicJobs:         []*river.PeriodicJob{sweepPeriodically()},
 		RetryPolicy:          retrySoon{},
@@ -231,6 +231,11 @@ func (j *Jobs) Start(ctx context.Context) error {
 
 // work starts the runners, what looks after them, and the monitor.
 func (j *Jobs) work(ctx context.Context) error {
+	if j.Elect { // whoever ran one is gone: this process is the one that runs jobs now
+		if err := takeUp(ctx, j.Pool); err != nil {
+			return fmt.Errorf("take up what was being sent: %w", err)
+		}
+	}
 	if err := j.river.Start(ctx); err != nil {
 		return fmt.Errorf("start river: %w", err)
 	}

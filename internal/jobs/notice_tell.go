@@ -9,12 +9,16 @@ import (
 	"changeover/internal/platform"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 )
 
 const (
 	tellAtOnce = 20 // notices a transaction
 	// noticeGoodFor is how long a notice is worth a mail.
 	noticeGoodFor = 24 * time.Hour
+	// noticePriority puts mails about notices behind those that somebody waits
+	// for, a link to sign in with for example. They all leave by one server.
+	noticePriority = 3
 )
 
 // tellNotices sets mails on their way for every notice that was written since:
@@ -90,7 +94,7 @@ func (j *Jobs) mailNotice(ctx context.Context, tx pgx.Tx, n db.Notice, apps []in
 		if id == 0 {
 			continue
 		}
-		if _, err := j.river.InsertTx(ctx, tx, mailArgs{MailID: id}, nil); err != nil {
+		if _, err := j.river.InsertTx(ctx, tx, mailArgs{MailID: id}, &river.InsertOpts{Priority: noticePriority}); err != nil {
 			return err
 		}
 	}

@@ -49,6 +49,15 @@ func (j *Jobs) reconcile(ctx context.Context) error {
 	return j.wakeDue(ctx)
 }
 
+// takeUp lets mails and deliveries that were being sent when the program was
+// killed be sent again at once; River would take them for lost minutes later.
+// They may have arrived: both have the id that they had.
+func takeUp(ctx context.Context, pool *pgxpool.Pool) error {
+	_, err := pool.Exec(ctx, `update river_job set state = 'available', scheduled_at = now(), attempt = least(attempt, max_attempts - 1)
+		where kind = any($1) and state = 'running'`, []string{hookArgs{}.Kind(), mailArgs{}.Kind()})
+	return err
+}
+
 // abandoned are the open operations without a runner and without a waiting job.
 func abandoned(ctx context.Context, pool *pgxpool.Pool) ([]int64, error) {
 	rows, err := pool.Query(ctx, `

@@ -18,8 +18,13 @@ import (
 
 const (
 	webhookQueue  = "webhook"
-	webhookAtOnce = 4
 	webhookWithin = time.Minute
+	// webhookAtOnce is how many deliveries are under way; of one webhook it is one,
+	// and a few wait a moment for their turn. So it takes more receivers that hang
+	// at the same time than this to delay anybody else's.
+	webhookAtOnce  = 100
+	webhookOfOne   = 4
+	webhookPatient = 2 * time.Second
 	// webhookPatience is how long a webhook may fail before it is turned off.
 	webhookPatience = 3 * 24 * time.Hour
 )
@@ -45,7 +50,8 @@ func (hookArgs) InsertOpts() river.InsertOpts {
 
 type hookWorker struct {
 	river.WorkerDefaults[hookArgs]
-	jobs *Jobs
+	jobs  *Jobs
+	turns turns // by webhook
 }
 
 // Timeout bounds one attempt.
@@ -61,6 +67,14 @@ func (*hookWorker) NextRetry(job *river.Job[hookArgs]) time.Time {
 // sending and recording; both have the same id.
 func (w *hookWorker) Work(ctx context.Context, job *river.Job[hookArgs]) error {
 	d, err := db.DeliveryByID(ctx, w.jobs.Pool, job.Args.DeliveryID)
+	if err == nil && d.State == "waiting" {
+		done, again := w.turns.take(ctx, d.WebhookID)
+		if again > 0 {
+			return river.JobSnooze(again)
+		}
+		defer done()
+		d, err = db.DeliveryByID(ctx, w.jobs.Pool, job.Args.DeliveryID) // it may have been sent meanwhile
+	}
 	if platform.KindOf(err) == platform.KindNotFound || err == nil && d.State != "waiting" {
 		return nil
 	}

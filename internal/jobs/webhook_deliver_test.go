@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +29,7 @@ type receivers struct {
 	mu     sync.Mutex
 	answer func(path string, n int) int // to the n-th request; 0: never
 	got    []*http.Request
+	at     []time.Time
 	bodies []string
 }
 
@@ -37,7 +39,7 @@ func newReceivers(t *testing.T, answer func(path string, n int) int) *receivers 
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		body, _ := io.ReadAll(request.Body) // a sender that dies has sent it whole, or not at all
 		r.mu.Lock()
-		r.got, r.bodies = append(r.got, request), append(r.bodies, string(body))
+		r.got, r.bodies, r.at = append(r.got, request), append(r.bodies, string(body)), append(r.at, time.Now())
 		status := r.answer(request.URL.Path, len(r.got))
 		r.mu.Unlock()
 		if status == 0 {
@@ -91,17 +93,16 @@ func (h *house) deliveries(hook int64) []db.Delivery {
 func TestDeliverySurvivesKill9(t *testing.T) {
 	t.Parallel()
 	r := newReceivers(t, func(_ string, n int) int { return map[bool]int{true: 0, false: 200}[n == 1] })
-	h := newHouse(t, withoutRunner, func(h *house) { h.receiver = r.address() })
+	h := newHouse(t, withoutRunner, func(h *house) { h.receiver, h.elects = r.address(), true })
 	hook := h.webhookTo(r, "/kept")
 	h.writeNotice("Fenced: it")
 	first := h.startWorker(point{}, 0)
 	waitUntil(t, "the first request", func() bool { return r.count() == 1 })
 	first.kill()
+	killed := time.Now()
 	if list := h.deliveries(hook); len(list) != 1 || list[0].State != "waiting" || list[0].Attempts != 0 {
 		t.Fatalf("after the kill: %+v", list)
 	}
-	// The run that was killed is taken for lost some minutes later.
-	h.tell(`update river_job set attempted_at = attempted_at - interval '10 minutes' where kind = 'webhook' and state = 'running'`)
 	second := h.startWorker(point{}, 0)
 	defer second.kill()
 	waitUntil(t, "it is sent again", func() bool { return r.count() >= 2 })
@@ -110,6 +111,9 @@ func TestDeliverySurvivesKill9(t *testing.T) {
 	defer r.mu.Unlock()
 	if id := r.got[0].Header.Get("Changeover-Delivery"); id == "" || r.got[1].Header.Get("Changeover-Delivery") != id || r.bodies[0] != r.bodies[1] {
 		t.Errorf("sent %q, then %q: %s, then %s", id, r.got[1].Header.Get("Changeover-Delivery"), r.bodies[0], r.bodies[1])
+	}
+	if again := r.at[1].Sub(killed); again > 10*time.Second {
+		t.Errorf("it was sent again %s after the kill", again)
 	}
 	if len(r.got) != 2 || len(h.deliveries(hook)) != 1 {
 		t.Errorf("%d requests, %d deliveries", len(r.got), len(h.deliveries(hook)))
@@ -176,6 +180,43 @@ func TestDeliveryIsTriedForADay(t *testing.T) {
 		return countOf(h, `select count(*) from webhook_deliveries v join notices n on n.id = v.notice_id
 			where n.kind = 'webhook_off' and v.webhook_id = $1 and v.state = 'taken'`, up) == 1
 	})
+}
+
+// Receivers that hang, more than ever was sent to at once, and one with a long
+// queue among them, hold up nobody else's deliveries.
+func TestMeasuredManyReceiversThatHang(t *testing.T) {
+	r := newReceivers(t, func(path string, _ int) int { return map[bool]int{true: 200, false: 0}[path == "/takes"] })
+	hooks, err := sender(r.address(), 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, func(h *house) { h.hooks = hooks })
+	var hanging []int64
+	for i := range 12 {
+		hanging = append(hanging, h.webhookTo(r, fmt.Sprintf("/hangs/%d", i)))
+	}
+	for i := range 30 {
+		h.writeNotice(fmt.Sprintf("Fenced: %d", i))
+	}
+	waitUntil(t, "all of them hang", func() bool { return r.count() >= len(hanging) })
+	takes := h.webhookTo(r, "/takes")
+	written := time.Now()
+	h.writeNotice("Fenced: it")
+	waitUntil(t, "the one that takes it has it", func() bool {
+		list := h.deliveries(takes)
+		return len(list) == 1 && list[0].State == "taken"
+	})
+	if took := time.Since(written); took > 6*time.Second {
+		t.Errorf("the one that takes it waited for %s", took)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	flying := map[string]int{}
+	for _, request := range r.got {
+		if flying[request.URL.Path]++; request.URL.Path != "/takes" && flying[request.URL.Path] > 1 && time.Since(r.at[0]) < 10*time.Second {
+			t.Errorf("two deliveries at once to %s", request.URL.Path)
+		}
+	}
 }
 
 // A receiver that takes the request and never answers is let go in time, and

@@ -55,6 +55,7 @@ type orders struct {
 	Point                string
 	Signal               syscall.Signal
 	Receiver             string // host and port that webhooks may go to
+	Elect                bool
 }
 
 func work(text string) error {
@@ -91,7 +92,7 @@ func work(text string) error {
 		}
 		o.Point = ""
 		return syscall.Kill(os.Getpid(), o.Signal) // nobody gets past this with SIGKILL
-	}, func(c *jobs.Config) { c.Hooks, c.Guard = hooks, guardBy(engine, o.Home) })
+	}, func(c *jobs.Config) { c.Hooks, c.Guard, c.Elect = hooks, guardBy(engine, o.Home), o.Elect })
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ type worker struct {
 func (h *house) startWorker(p point, signal syscall.Signal) *worker {
 	h.t.Helper()
 	w := &worker{h: h, trace: filepath.Join(h.t.TempDir(), "trace"), ended: make(chan struct{})}
-	o := orders{Control: h.control, Home: h.engine.Home, Trace: w.trace, Deadline: h.deadline, Point: p.String(), Signal: signal, Receiver: h.receiver}
+	o := orders{Control: h.control, Home: h.engine.Home, Trace: w.trace, Deadline: h.deadline, Point: p.String(), Signal: signal, Receiver: h.receiver, Elect: h.elects}
 	text, err := json.Marshal(o)
 	if err != nil {
 		h.t.Fatal(err)
