@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -49,15 +48,10 @@ func (a *app) activity(ctx context.Context, d platform.Database) ([]platform.Bac
 	if err != nil {
 		return nil, err
 	}
-	return a.activityOn(ctx, d, server, db.Reading{})
+	return a.activityOn(ctx, d, server)
 }
 
-// activityOn is activity where the server and its newest reading are known. One of
-// which it is known that it does not answer is not asked: no page waits for that.
-func (a *app) activityOn(ctx context.Context, d platform.Database, server *platform.Server, reading db.Reading) ([]platform.Backend, error) {
-	if away(reading) {
-		return nil, noAnswer(nil, d.Name)
-	}
+func (a *app) activityOn(ctx context.Context, d platform.Database, server *platform.Server) ([]platform.Backend, error) {
 	var backends []platform.Backend
 	err := a.withServer(ctx, d, server, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		backends, err = postgres.Activity(ctx, conn)
@@ -66,22 +60,33 @@ func (a *app) activityOn(ctx context.Context, d platform.Database, server *platf
 	return backends, err
 }
 
-// soon begins to look at something beside the caller, who waits for what was
-// found only where it is needed.
-func soon[T any](look func() (T, error)) func() (T, error) {
-	var found T
-	err := errors.New("the look did not end")
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if r := recover(); r != nil { // the server's own recovery is on another goroutine
-				err = fmt.Errorf("the look failed: %v", r)
-			}
-		}()
-		found, err = look()
-	}()
-	return func() (T, error) { <-done; return found, err }
+// activitySoon is activity for a page, which does not wait long for it; where the
+// answer comes later, topic is rendered again.
+func (a *app) activitySoon(d platform.Database, server *platform.Server, topic string) looking[[]platform.Backend] {
+	key := fmt.Sprintf("activity of %d", d.ID)
+	if server != nil {
+		key += fmt.Sprintf(" on %d", server.ID)
+	}
+	return look(a, key, topic, activityWithin, func(ctx context.Context) ([]platform.Backend, error) { return a.activityOn(ctx, d, server) })
+}
+
+// activityNow is activitySoon where the server is not known, and its answer is
+// waited for at once.
+func (a *app) activityNow(ctx context.Context, d platform.Database, topic string) ([]platform.Backend, error) {
+	server, err := a.serverOf(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return a.activitySoon(d, server, topic)(lookWithin)
+}
+
+// activityUnless is activitySoon but for a server of which the newest reading says
+// that it does not answer: no page waits for that.
+func (a *app) activityUnless(reading db.Reading, d platform.Database, server *platform.Server, topic string) looking[[]platform.Backend] {
+	if away(reading) {
+		return func(time.Duration) ([]platform.Backend, error) { return nil, noAnswer(nil, d.Name) }
+	}
+	return a.activitySoon(d, server, topic)
 }
 
 // away is whether the newest look at a database's server found no answer.
@@ -94,14 +99,14 @@ func hasActivity(d platform.Database) bool {
 
 // activityView never fails: a server that cannot be asked is a sentence. The
 // text of a query can hold data, so it is for those who operate the app.
-func activityView(row db.DatabaseListRow, look func() ([]platform.Backend, error), may platform.Role) page.ActivityView {
+func activityView(row db.DatabaseListRow, look looking[[]platform.Backend], may platform.Role) page.ActivityView {
 	d := row.Database
 	view := page.ActivityView{DatabaseName: d.Name, May: may}
 	if !hasActivity(d) {
 		view.Problem = fmt.Sprintf("It is %s, so nobody is connected.", d.State)
 		return view
 	}
-	backends, err := look()
+	backends, err := look(lookWithin)
 	if err != nil {
 		view.Problem = failureOf(err, "").Message
 		return view

@@ -54,7 +54,7 @@ type app struct {
 	outgoing  *outgoing.Dialer
 	// identities is nil where no identity provider is set.
 	identities *identities
-	shapes     *shapes
+	looks      *looks
 	counts     *requestCounts
 	version    string
 	startedAt  time.Time
@@ -86,7 +86,7 @@ func newApp(cfg config, log *slog.Logger, pool *pgxpool.Pool, sealer *db.Sealer,
 		byMailbox: newAttemptLimit(20*time.Minute, 3, 10000),
 		byInviter: newAttemptLimit(3*time.Minute, 20, 10000),
 		outgoing:  outgoingDialer(cfg),
-		shapes:    &shapes{known: map[shapeKey]string{}},
+		looks:     &looks{all: map[string]*aLook{}},
 		counts:    &requestCounts{routes: map[string]*routeCount{}},
 		recent:    &recentForms{forms: map[[32]byte]*sentForm{}},
 		version:   shortVersion(), startedAt: time.Now(), socketBuffers: &sync.Pool{},

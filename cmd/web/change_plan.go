@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -50,7 +51,11 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 			return err
 		}
 	}
-	a.fillPreflight(c.Request().Context(), &view, row, picked)
+	patience := lookWithin
+	if c.Request().Method == http.MethodPost {
+		patience = answerPatience
+	}
+	a.fillPreflight(&view, row, picked, patience)
 	a.fillConsequences(&view, d, around, picked)
 	return a.renderChangePlan(c, row, view)
 }
@@ -74,7 +79,7 @@ type aroundPlan struct {
 	attachments []platform.Attachment
 	outages     []time.Duration // of the last switches of this data
 	// activity is who is connected; it is asked for beside everything else.
-	activity func() ([]platform.Backend, error)
+	activity looking[[]platform.Backend]
 }
 
 func (a *app) aroundPlan(ctx context.Context, row db.DatabaseListRow) (around aroundPlan, err error) {
@@ -83,7 +88,7 @@ func (a *app) aroundPlan(ctx context.Context, row db.DatabaseListRow) (around ar
 	if err != nil {
 		return around, err
 	}
-	around.activity = soon(func() ([]platform.Backend, error) { return a.activityOn(ctx, d, server, row.Reading) })
+	around.activity = a.activityUnless(row.Reading, d, server, "")
 	var leader *db.DatabaseListRow
 	if leader, around.followers, err = a.relatives(ctx, d); err != nil {
 		return around, err
@@ -226,58 +231,12 @@ func (a *app) fillFollowers(view *page.ChangePlanView, access platform.Access, r
 	}
 }
 
-// fillPreflight makes the dry look; what cannot be looked at is in the way.
-func (a *app) fillPreflight(ctx context.Context, view *page.ChangePlanView, row db.DatabaseListRow, picked *db.DatabaseListRow) {
-	var followerID *int64
-	if picked != nil {
-		followerID = &picked.Database.ID
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var checks []platform.Check
-	var err error
-	if away(row.Reading) {
-		err = noAnswer(nil, row.Database.Name) // it is known already: no page waits for it
-	} else if picked != nil && away(picked.Reading) {
-		err = noAnswer(nil, picked.Database.Name)
-	} else if view.Upgrade.AtOnce {
-		checks, err = a.jobs.PreflightMove(ctx, row.Database.ID)
-	} else {
-		checks, err = a.jobs.Preflight(ctx, row.Database.ID, followerID, view.Target)
-	}
-	if err != nil {
-		message := failureOf(err, "").Message
-		if controlAway(err) {
-			// This page was made from the control database, so it is not that one.
-			message = fmt.Sprintf("The server of %s, or of its follower, does not answer.", row.Database.Name)
-		}
-		a.log.Warn("preflight failed", "database", row.Database.Name, "error", err)
-		view.Checks = append(view.Checks, component.Check{Tone: component.ToneBad, Label: "The check itself", Detail: message})
-		view.Refusal = or(view.Refusal, "The servers could not be checked. Check again in a few seconds.")
-		return
-	}
-	for _, check := range checks {
-		view.Checks = append(view.Checks, component.Check{Tone: checkTone(check.State), Label: check.Title, Detail: check.Detail})
-		if check.State == platform.CheckStop {
-			view.Refusal = or(view.Refusal, check.Title+": "+check.Detail)
-		}
-	}
-}
-
-func checkTone(s platform.CheckState) component.Tone {
-	switch s {
-	case platform.CheckKnow:
-		return component.ToneWarn
-	case platform.CheckStop:
-		return component.ToneBad
-	}
-	return component.ToneOK
-}
-
 // fillConsequences fills in who is connected, what runs, and what stays behind.
 func (a *app) fillConsequences(view *page.ChangePlanView, d platform.Database, around aroundPlan, picked *db.DatabaseListRow) {
-	if backends, err := around.activity(); err == nil {
-		view.Connected, view.ConnectedTotal = connected(backends, d.Name), len(backends)
+	backends, err := around.activity(lookWithin)
+	view.Connected, view.ConnectedTotal, view.Asking = connected(backends, d.Name), len(backends), view.Asking || notYet(err)
+	if err != nil {
+		view.ConnectedProblem = failureOf(err, "").Message
 	}
 	// Scheduled jobs run outside this program, so it is always asked. In an
 	// upgrade the app is not scaled down, and its jobs see what its processes see.

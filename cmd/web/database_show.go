@@ -88,9 +88,9 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	if err != nil {
 		return view, err
 	}
-	activity := func() ([]platform.Backend, error) { return nil, nil }
+	activity := answered[[]platform.Backend](nil, nil)
 	if hasActivity(d) {
-		activity = soon(func() ([]platform.Backend, error) { return a.activityOn(ctx, d, server, row.Reading) })
+		activity = a.activityUnless(row.Reading, d, server, db.LiveDatabase(d.ID))
 	}
 	leader, followers, err := a.relatives(ctx, d)
 	if err != nil {

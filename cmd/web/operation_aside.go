@@ -122,7 +122,7 @@ func (a *app) stillConnected(ctx context.Context, d drawnOperation, old platform
 	if d.op.NoReturnAt != nil || d.change.RefusedAt != nil {
 		return // the old leader is down, and asking it would only take time
 	}
-	backends, err := a.activity(ctx, old)
+	backends, err := a.activityNow(ctx, old, db.LiveOperation(d.op.ID))
 	if err != nil {
 		return // the timeline says what the server does
 	}

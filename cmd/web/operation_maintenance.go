@@ -39,7 +39,7 @@ func (a *app) upgradeAside(ctx context.Context, access platform.Access, d drawnO
 			return err
 		}
 		view.Maintenance.Coming = &rows[0]
-		a.holdingUp(ctx, d, m, it, may >= platform.RoleOperate, view.Maintenance)
+		a.holdingUp(d, m, it, may >= platform.RoleOperate, view.Maintenance)
 		a.stillConnected(ctx, d, it, view)
 		for i := range view.Connected {
 			view.Connected[i].CanEnd = view.Connected[i].CanEnd && may >= platform.RoleOperate
@@ -59,7 +59,7 @@ func (a *app) upgradeAside(ctx context.Context, access platform.Access, d drawnO
 }
 
 // holdingUp fills in the transactions for which the maintenance waits now.
-func (a *app) holdingUp(ctx context.Context, d drawnOperation, m platform.Maintenance, it platform.Database, mayEnd bool, view *page.OperationMaintenanceView) {
+func (a *app) holdingUp(d drawnOperation, m platform.Maintenance, it platform.Database, mayEnd bool, view *page.OperationMaintenanceView) {
 	if m.State != platform.MaintenanceRunning || d.op.NoReturnAt != nil || d.change.RefusedAt != nil {
 		return
 	}
@@ -70,9 +70,9 @@ func (a *app) holdingUp(ctx context.Context, d drawnOperation, m platform.Mainte
 	if !waiting {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, activityWithin)
-	defer cancel()
-	backends, err := a.jobs.HoldingUp(ctx, m.ID)
+	backends, err := look(a, fmt.Sprintf("held up %d", m.ID), db.LiveOperation(d.op.ID), activityWithin, func(ctx context.Context) ([]platform.Backend, error) {
+		return a.jobs.HoldingUp(ctx, m.ID)
+	})(lookWithin)
 	if err != nil {
 		return // the timeline says what the server does
 	}

@@ -121,7 +121,7 @@ func (a *app) heldUpBy(ctx context.Context, d drawnOperation, target *platform.D
 	if waited == nil {
 		return nil
 	}
-	backends, err := a.activity(ctx, *target)
+	backends, err := a.activityNow(ctx, *target, db.LiveOperation(d.op.ID))
 	if err != nil {
 		return nil // the database's page says that it does not answer
 	}

@@ -68,9 +68,7 @@ func (a *app) pooledTransactions(ctx context.Context, d drawnOperation, old plat
 	if !waitsForPools(d) {
 		return nil, nil
 	}
-	asked, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	attachments, err := db.AttachmentsOfDatabase(asked, a.pool, old.ID)
+	attachments, err := db.AttachmentsOfDatabase(ctx, a.pool, old.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +77,17 @@ func (a *app) pooledTransactions(ctx context.Context, d drawnOperation, old plat
 	for _, t := range moving {
 		ids = append(ids, *t.PoolID)
 	}
-	pids, err := a.jobs.PooledTransactions(asked, old.ID, ids)
+	topic := db.LiveOperation(d.op.ID)
+	pids, err := look(a, fmt.Sprintf("pooled %d", d.op.ID), topic, activityWithin, func(ctx context.Context) ([]int, error) {
+		return a.jobs.PooledTransactions(ctx, old.ID, ids)
+	})(lookWithin)
+	if notYet(err) {
+		return nil, nil
+	}
 	if err != nil || len(pids) == 0 {
 		return nil, err
 	}
-	backends, err := a.activity(asked, old)
+	backends, err := a.activityNow(ctx, old, topic)
 	if err != nil {
 		return nil, nil // the timeline says what the server does
 	}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"changeover/internal/db"
+	"changeover/internal/platform"
+	"changeover/views/component"
+	"changeover/views/page"
+)
+
+const (
+	// preflightWithin is how long the servers may take for the dry look.
+	preflightWithin = 5 * time.Second
+	// answerPatience is how long the answer to a form waits for it: that page is at
+	// no address and cannot ask again.
+	answerPatience = 2 * time.Second
+)
+
+// fillPreflight makes the dry look; what cannot be looked at is in the way. Where
+// the servers take longer than patience, the page says so and asks again by
+// itself: nobody waits for a server with nothing to see.
+func (a *app) fillPreflight(view *page.ChangePlanView, row db.DatabaseListRow, picked *db.DatabaseListRow, patience time.Duration) {
+	var followerID *int64
+	key := fmt.Sprintf("preflight of %d for %s to %s", row.Database.ID, view.Method, view.Target.Name)
+	if picked != nil {
+		followerID = &picked.Database.ID
+		key += fmt.Sprintf(" by %d", *followerID)
+	}
+	var checks []platform.Check
+	var err error
+	if away(row.Reading) {
+		err = noAnswer(nil, row.Database.Name) // it is known already: no page waits for it
+	} else if picked != nil && away(picked.Reading) {
+		err = noAnswer(nil, picked.Database.Name)
+	} else {
+		atOnce, target := view.Upgrade.AtOnce, view.Target
+		checks, err = look(a, key, "", preflightWithin, func(ctx context.Context) ([]platform.Check, error) {
+			if atOnce {
+				return a.jobs.PreflightMove(ctx, row.Database.ID)
+			}
+			return a.jobs.Preflight(ctx, row.Database.ID, followerID, target)
+		})(patience)
+	}
+	if notYet(err) {
+		view.Asking, view.CheckedAt = true, time.Time{}
+		view.Refusal = or(view.Refusal, "The servers are being looked at. The button comes when they have answered.")
+		return
+	}
+	if err != nil {
+		message := failureOf(err, "").Message
+		if controlAway(err) {
+			// This page was made from the control database, so it is not that one.
+			message = fmt.Sprintf("The server of %s, or of its follower, does not answer.", row.Database.Name)
+		}
+		a.log.Warn("preflight failed", "database", row.Database.Name, "error", err)
+		view.Checks = append(view.Checks, component.Check{Tone: component.ToneBad, Label: "The check itself", Detail: message})
+		view.Refusal = or(view.Refusal, "The servers could not be checked. Check again in a few seconds.")
+		return
+	}
+	for _, check := range checks {
+		view.Checks = append(view.Checks, component.Check{Tone: checkTone(check.State), Label: check.Title, Detail: check.Detail})
+		if check.State == platform.CheckStop {
+			view.Refusal = or(view.Refusal, check.Title+": "+check.Detail)
+		}
+	}
+}
+
+func checkTone(s platform.CheckState) component.Tone {
+	switch s {
+	case platform.CheckKnow:
+		return component.ToneWarn
+	case platform.CheckStop:
+		return component.ToneBad
+	}
+	return component.ToneOK
+}
