@@ -281,12 +281,27 @@
     }
   });
 
+  // --- A page whose servers had not answered asks again until they have -----------------
+  async function again() {
+    while (document.querySelector("main [data-again]") && !("answer" in document.body.dataset)) {
+      await new Promise((done) => setTimeout(done, 600));
+      if (document.hidden || document.querySelector("form[data-sent]")) continue;
+      try {
+        const { answer, doc } = await page(location.href);
+        if (answer.ok && !document.querySelector("form[data-sent]")) take(doc, "main");
+      } catch { /* the next time */ }
+    }
+  }
+  again();
+
   // --- Forms: once, and what was typed stays ---------------------------------------------
   document.addEventListener("submit", (event) => {
     const form = event.target, button = event.submitter;
     if (event.defaultPrevented || form.method === "get") return;
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "1";
+    // Where the answer to a form that was refused finds what may still be done.
+    if (!("answer" in document.body.dataset)) sessionStorage.setItem("form-page", location.href);
     if (button) button.setAttribute("aria-busy", "true");
     // The back button brings the page out of the cache, ready to be sent again.
     setTimeout(() => { delete form.dataset.sent; if (button) button.removeAttribute("aria-busy"); }, 8000);

@@ -1,6 +1,7 @@
 // The live connection: one WebSocket, fragments morphed in by their ids.
 //   we send   {"watch": ["database:12", "running"]}
 //   we get    {"topic": "…", "fragments": ["<section id=…>…</section>"], "now": 1764000000000}
+//             {"topic": "…", "shape": "…"}      what is no fragment; a page with another one asks for itself
 //             {"topic": "…", "refresh": true}   ask for the page again and morph it
 //             {"topic": "ping"}                 every few seconds, so that silence means a dead line
 "use strict";
@@ -9,6 +10,7 @@
   if (!topics.length || !window.changeover) return;
   const { morph, take, page, setServerNow } = window.changeover;
   const SILENCE = 15000;
+  const posted = "answer" in document.body.dataset;
   let socket = null, tries = 0, heard = Date.now(), lost = false, timer = 0;
 
   const mark = () => document.querySelector("[data-live]");
@@ -40,7 +42,7 @@
     try {
       // The answer to a form is at no address that could be asked for; another page
       // has the same rail, and leads to signing in as well.
-      const posted = "answer" in document.body.dataset;
+      if (posted) await withdraw();
       const { answer, doc } = await page(posted ? "/search" : location.href);
       // Away for a moment: what is on the page is of more use than that.
       if (answer.status >= 500) { refreshSoon(3000); return; }
@@ -51,12 +53,31 @@
       // What is shown once would be gone.
       const once = document.querySelector("main .new-token");
       for (const id of once || posted ? ["running", "unread"] : ["main", "running", "unread"]) take(doc, id);
+      if (!once && !posted && doc.body.dataset.shape) document.body.dataset.shape = doc.body.dataset.shape;
       heard = Date.now();
     } catch { /* the next try comes with the next connection */ }
   }
 
+  // The answer to a form is not asked for again, so that nothing typed is lost; what
+  // the form's page does not offer any more is taken from it.
+  async function withdraw() {
+    const from = sessionStorage.getItem("form-page");
+    if (!from) return;
+    const { answer, doc } = await page(from);
+    if (answer.status >= 500) { refreshSoon(3000); return; }
+    const posts = (root) => [...root.querySelectorAll("main form[method=post], main button[formaction]")];
+    const act = (el) => el.getAttribute("formaction") || el.getAttribute("action");
+    const offered = new Set(answer.ok ? posts(doc).map(act) : []);
+    const gone = posts(document).filter((el) => !offered.has(act(el)));
+    for (const el of gone) for (const button of el.matches("form") ? el.querySelectorAll("button:not([type=button])") : [el]) button.disabled = true;
+    const note = document.getElementById("withdrawn");
+    if (!gone.length || !note) return;
+    note.hidden = false;
+    note.querySelector("a").href = from;
+  }
+
   // One at a time, however many messages and connections ask for it.
-  let refreshing = 0;
+  let refreshing = 0, askedFor = "";
   function refreshSoon(atLeast = 150) {
     if (refreshing) return;
     refreshing = setTimeout(() => { refreshing = 0; refetch(); }, atLeast + Math.random() * 350);
@@ -77,6 +98,11 @@
           morph(old, fresh);
         }
       }
+    }
+    const shape = document.body.dataset.shape;
+    if (message.shape && shape && message.shape !== shape && message.shape !== askedFor) {
+      askedFor = message.shape; // once for each: the answer is as new as can be
+      refreshSoon();
     }
     if (message.refresh) refreshSoon();
   }

@@ -67,7 +67,7 @@ func (a *app) activitySoon(d platform.Database, server *platform.Server, topic s
 	if server != nil {
 		key += fmt.Sprintf(" on %d", server.ID)
 	}
-	return look(a, key, topic, activityWithin, func(ctx context.Context) ([]platform.Backend, error) { return a.activityOn(ctx, d, server) })
+	return lookAt(a, key, topic, activityWithin, func(ctx context.Context) ([]platform.Backend, error) { return a.activityOn(ctx, d, server) })
 }
 
 // activityNow is activitySoon where the server is not known, and its answer is

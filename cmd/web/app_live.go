@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -21,12 +20,9 @@ func (a *app) renderApp(ctx context.Context, id int64, e eyes) (r rendered, err 
 	if err != nil {
 		return r, err
 	}
-	shape, err := a.appShape(ctx, view, id)
-	if err != nil {
+	if r.shape, err = a.appShape(ctx, view, id); err != nil {
 		return r, err
 	}
-	differs, seen := a.shapes.differs(shapeKey{"app", id, e.key()}, shape)
-	r.refresh = differs && seen
 	r.fragments, err = renderFragments(ctx, page.AppHead(view), page.AppFormation(view), page.AppReleases(view))
 	return r, err
 }
@@ -37,19 +33,19 @@ func (a *app) appShape(ctx context.Context, view page.AppShowView, id int64) (st
 	if err != nil {
 		return "", err
 	}
-	shape := fmt.Sprint(view.DestroyRefusal, view.ConfigVars)
+	parts := []any{view.May, view.DestroyRefusal, view.ConfigVars}
 	for _, m := range members {
-		shape += fmt.Sprint(m.UserID, m.Email, m.Name, m.Active, m.Role, ";")
+		parts = append(parts, m.UserID, m.Email, m.Name, m.Active, m.Role)
 	}
 	for _, t := range view.Attachments {
-		shape += fmt.Sprint(t.Name, t.Database.Text, t.Pool, t.Plan, ";")
+		parts = append(parts, t.Name, t.Database.Text, t.Pool, t.Plan)
 	}
 	if view.May < platform.RoleManage {
-		return shape, nil
+		return shapeOf(parts...), nil
 	}
 	invitations, err := db.ListInvitations(ctx, a.pool, id)
 	for _, i := range invitations {
-		shape += fmt.Sprint(i.ID, ";")
+		parts = append(parts, i.ID)
 	}
-	return shape, err
+	return shapeOf(parts...), err
 }

@@ -57,6 +57,10 @@ func (a *app) showApp(c echo.Context, app platform.App, p appPage) error {
 	if err != nil {
 		return err
 	}
+	shape, err := a.appShape(c.Request().Context(), view, app.ID)
+	if err != nil {
+		return err
+	}
 	view.VarForm, view.FormationForm = withToken(c, p.varForm), withToken(c, p.formationForm)
 	if view.People, err = a.appPeople(c, app, p); err != nil {
 		return err
@@ -71,6 +75,7 @@ func (a *app) showApp(c echo.Context, app platform.App, p appPage) error {
 	if err != nil {
 		return err
 	}
+	f.Shape = shape
 	f.Breadcrumbs = crumbs(component.Link{Text: "Apps", URL: "/apps"}, component.Link{Text: app.Name})
 	return a.render(c, statusOr(c), page.AppShow(f, view))
 }

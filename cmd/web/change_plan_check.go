@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,7 +38,7 @@ func (a *app) fillPreflight(view *page.ChangePlanView, row db.DatabaseListRow, p
 		err = noAnswer(nil, picked.Database.Name)
 	} else {
 		atOnce, target := view.Upgrade.AtOnce, view.Target
-		checks, err = look(a, key, "", preflightWithin, func(ctx context.Context) ([]platform.Check, error) {
+		checks, err = lookAt(a, key, "", preflightWithin, func(ctx context.Context) ([]platform.Check, error) {
 			if atOnce {
 				return a.jobs.PreflightMove(ctx, row.Database.ID)
 			}
@@ -51,7 +52,7 @@ func (a *app) fillPreflight(view *page.ChangePlanView, row db.DatabaseListRow, p
 	}
 	if err != nil {
 		message := failureOf(err, "").Message
-		if controlAway(err) {
+		if controlAway(err) || errors.Is(err, context.DeadlineExceeded) {
 			// This page was made from the control database, so it is not that one.
 			message = fmt.Sprintf("The server of %s, or of its follower, does not answer.", row.Database.Name)
 		}

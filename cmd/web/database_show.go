@@ -45,6 +45,7 @@ func (a *app) showDatabase(c echo.Context, row db.DatabaseListRow, url string, a
 	if err != nil {
 		return err
 	}
+	f.Shape = databaseShape(view)
 	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, appLinkFor(access, d.AppID, d.AppName), component.Link{Text: d.Name})
 	return a.render(c, statusOr(c), page.DatabaseShow(f, view))
 }
@@ -133,6 +134,9 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	}
 	view.ChangePlanRefusal = changePlanRefusal(row)
 	if err := a.databaseNotes(ctx, access, row, attachments, &view); err != nil {
+		return view, err
+	}
+	if err := a.databaseNotices(ctx, access, d.ID, &view); err != nil {
 		return view, err
 	}
 	view.Activity = activityView(row, activity, view.May)

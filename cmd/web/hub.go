@@ -56,11 +56,12 @@ type subscription struct {
 	eyes  eyes
 }
 
-// rendered is what a topic shows now. Refresh is set when the page has other
-// parts than before, so that fragments alone cannot bring it up to date.
+// rendered is what a topic shows now. Shape names what of its page is no
+// fragment: where a page has another one, fragments alone cannot bring it up to
+// date.
 type rendered struct {
 	fragments []string
-	refresh   bool
+	shape     string
 }
 
 type feedKey struct {
@@ -85,6 +86,7 @@ type message struct {
 	At        time.Time `json:"at"`
 	Now       int64     `json:"now"`
 	Fragments []string  `json:"fragments,omitempty"`
+	Shape     string    `json:"shape,omitempty"`   // a page with another one asks for itself again
 	Refresh   bool      `json:"refresh,omitempty"` // ask for the whole page again
 }
 
@@ -189,7 +191,7 @@ func (h *hub) prepare(topic string, e eyes) (*websocket.PreparedMessage, error) 
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(message{topic, at, at.UnixMilli(), shows.fragments, shows.refresh})
+	body, err := json.Marshal(message{Topic: topic, At: at, Now: at.UnixMilli(), Fragments: shows.fragments, Shape: shows.shape})
 	if err != nil {
 		return nil, err
 	}

@@ -112,8 +112,8 @@ func (a *app) renderDatabase(ctx context.Context, id int64, e eyes) (rendered, e
 		}
 	}
 	fragments, err := renderFragments(ctx, page.DatabaseHead(view), page.DatabaseNotes(view), page.DatabaseOperation(view), page.DatabaseTopology(view),
-		page.DatabaseFactsList(view), page.DatabaseActivity(view.Activity), page.DatabaseMaintenance(view.Maintenance), page.DatabaseHistory(view), page.DatabaseDanger(view), component.LagNow(now))
-	return rendered{fragments, a.shapes.changed(view, e.key())}, err
+		page.DatabaseFactsList(view), page.DatabaseActivity(view.Activity), page.DatabaseMaintenance(view.Maintenance), page.DatabaseHistory(view), page.DatabaseNotices(view), page.DatabaseDanger(view), component.LagNow(now))
+	return rendered{fragments, databaseShape(view)}, err
 }
 
 func (a *app) renderOperation(ctx context.Context, id int64, e eyes) ([]string, error) {

@@ -54,10 +54,10 @@ func notYet(err error) bool {
 // after it began, an error for which notYet is true.
 type looking[T any] func(patience time.Duration) (T, error)
 
-// look begins to ask a server beside its caller. When the answer comes after the
+// lookAt begins to ask a server beside its caller. When the answer comes after the
 // caller's patience, topic is rendered again; empty where there is none. ask may
 // take as long as within.
-func look[T any](a *app, key, topic string, within time.Duration, ask func(context.Context) (T, error)) looking[T] {
+func lookAt[T any](a *app, key, topic string, within time.Duration, ask func(context.Context) (T, error)) looking[T] {
 	l := a.looks
 	l.mu.Lock()
 	defer l.mu.Unlock()

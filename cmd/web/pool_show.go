@@ -111,6 +111,7 @@ func (a *app) showPool(c echo.Context, p pooledAttachment, row db.DatabaseListRo
 	if err != nil {
 		return err
 	}
+	f.Shape = poolShape(view)
 	f.Breadcrumbs = crumbs(component.Link{Text: "Databases", URL: "/databases"}, databaseLink(row.Database.Name), component.Link{Text: p.Name})
 	return a.render(c, statusOr(c), page.PoolShow(f, view))
 }

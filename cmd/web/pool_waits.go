@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"changeover/internal/db"
@@ -41,8 +40,7 @@ func (a *app) waitPlot(ctx context.Context, p pooledAttachment, d platform.Datab
 	return plot, nil
 }
 
-// renderPool makes the live fragments of a pool's page. A switch changes what is
-// no fragment: the plot's marks, and the paths of the buttons.
+// renderPool makes the live fragments of a pool's page.
 func (a *app) renderPool(ctx context.Context, id int64, e eyes) (r rendered, err error) {
 	p, err := a.poolByID(ctx, id)
 	if err != nil {
@@ -56,8 +54,7 @@ func (a *app) renderPool(ctx context.Context, id int64, e eyes) (r rendered, err
 	if err != nil {
 		return r, err
 	}
-	differs, seen := a.shapes.differs(shapeKey{"pool", id, e.key()}, fmt.Sprint(view.DatabaseName, len(view.Waits.Switches)))
-	r.refresh = differs && seen
+	r.shape = poolShape(view)
 	if n := len(view.Waits.Points); n > 1 {
 		view.Waits.Points = view.Waits.Points[n-1:]
 	}

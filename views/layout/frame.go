@@ -49,6 +49,9 @@ type Frame struct {
 	// Topics are what the page watches over /live: "database:12", "rail".
 	// Empty means that the page is not live.
 	Topics []string
+	// Shape names what of the page no live fragment brings up to date; empty where
+	// fragments bring all of it.
+	Shape string
 	// Answer is set where the page is the answer to a form, which has no address of
 	// its own: it cannot be asked for again.
 	Answer bool
