@@ -25,7 +25,7 @@ func TestPagesAndMessagesAgreeOnTheShape(t *testing.T) {
 	d := seed(t, s)
 	sushi, err := db.AppByName(t.Context(), d.pool, "sushi")
 	noErr(t, err)
-	viewer := s.signedIn(t, "looks@example.com")
+	viewer := s.signedInAs(t, "looks@example.com", false)
 	noErr(t, db.SetMember(t.Context(), d.pool, sushi.ID, s.userNamed(t, "looks@example.com").ID, platform.RoleView, pagesUser))
 	for _, c := range []struct {
 		path, topic string
@@ -94,14 +94,10 @@ func TestRefusedFormLosesItsButtonsWithTheRole(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go s.listen(ctx)
-	s.signedIn(t, pagesUser) // the first one is an administrator
-	v := s.signedIn(t, "waiter@example.com")
+	v := s.signedInAs(t, "waiter@example.com", false)
 	waiter := s.userNamed(t, "waiter@example.com")
 	app, err := db.CreateApp(t.Context(), s.pool, "sushi", pagesUser)
 	noErr(t, err)
-	if _, err := s.pool.Exec(t.Context(), `update users set is_admin = false where id = $1`, waiter.ID); err != nil {
-		t.Fatal(err)
-	}
 	noErr(t, db.SetMember(t.Context(), s.pool, app.ID, waiter.ID, platform.RoleOperate, pagesUser))
 	b := newTab(t, s.url)
 	call(b, "sign in", network.SetCookie, network.SetCookieParams{Name: "changeover-session", Value: v.cookie(sessionCookie), URL: s.url})
