@@ -18,7 +18,7 @@ const (
 	// was told of it asks for it within this time.
 	lookFresh = 2 * time.Second
 	// lookKept is how long the answer of before stands in for one that is late.
-	lookKept = 10 * time.Second
+	lookKept  = 10 * time.Second
 	mostLooks = 2000
 )
 

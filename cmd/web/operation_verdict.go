@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"changeover/internal/db"
 	"changeover/internal/platform"
 	"changeover/views/component"
 	"changeover/views/page"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"

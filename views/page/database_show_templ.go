@@ -38,6 +38,8 @@ type DatabaseShowView struct {
 	Operation         *OperationCard // the open operation, if any
 	FollowRefusal     string         // why it cannot be followed now; empty: it can
 	ChangePlanRefusal string
+	Notices           []NoticeLine // the newest of those about it
+	NoticesTotal      int
 	Notes             []component.Status // sentences at the top: fenced, replaced by …, billed
 	NoteLinks         map[int]component.Link
 	Danger            []DangerItem
@@ -222,7 +224,7 @@ func DatabaseShow(f layout.Frame, v DatabaseShowView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<a href=\"#history\">History</a> ")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<a href=\"#history\">History</a> <a href=\"#notices\">Notices</a> ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -344,6 +346,14 @@ func DatabaseShow(f layout.Frame, v DatabaseShowView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "</div>")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				templ_7745c5c3_Err = DatabaseNotices(v).Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, " ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
