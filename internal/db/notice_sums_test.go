@@ -189,11 +189,12 @@ func TestNoticeSumsAreFilled(t *testing.T) {
 	noError(t, db.MigrateTo(ctx, pool, list[:before]))
 	chef, d := dbtest.User(t, pool, "chef@example.com"), dbtest.Database(t, pool, dbtest.App(t, pool, "sushi").ID, 21001)
 	for i := range 30 {
-		n := db.NewNotice{Kind: platform.NoticeFollowerReady, Subject: "s", Body: "b"}
+		var about *int64
 		if i%2 == 0 {
-			n.DatabaseID = &d.ID
+			about = &d.ID
 		}
-		id := must(db.CreateNotice(ctx, pool, n))(t)
+		var id int64 // by hand: CreateNotice knows columns that there are not yet
+		noError(t, pool.QueryRow(ctx, `insert into notices (kind, level, database_id, subject, body) values ($1, 'ok', $2, 's', 'b') returning id`, platform.NoticeFollowerReady, about).Scan(&id))
 		if i%3 == 0 {
 			noError(t, db.SetNoticeRead(ctx, pool, chef.ID, id, true))
 		}

@@ -198,7 +198,9 @@ func TestMeasuredManyReceiversThatHang(t *testing.T) {
 	for i := range 30 {
 		h.writeNotice(fmt.Sprintf("Fenced: %d", i))
 	}
-	waitUntil(t, "all of them hang", func() bool { return r.count() >= len(hanging) })
+	waitUntil(t, "all of them hang", func() bool {
+		return r.count() >= len(hanging) && countOf(h, `select count(*) from notices where told_at is null`) == 0
+	})
 	takes := h.webhookTo(r, "/takes")
 	written := time.Now()
 	h.writeNotice("Fenced: it")
