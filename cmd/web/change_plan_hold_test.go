@@ -14,8 +14,9 @@ func TestChangePlanOfWhatCannotChange(t *testing.T) {
 	s := newSite(t, nil)
 	v := s.signedIn(t, pagesUser)
 	d := seed(t, s)
-	d.exec(`update databases set state = 'destroying' where id = $1`, d.silent.ID)
-	d.exec(`update databases set state = 'fenced' where id = $1`, d.separated.ID)
+	d.exec(`update databases set state = 'destroying' where id = $1`, d.essential.ID)
+	d.exec(`update databases set state = 'fenced' where id = $1`, d.silent.ID)
+	d.exec(`delete from operation_claims where database_id = $1`, d.silent.ID)
 	for _, c := range []struct {
 		what         string
 		database     platform.Database
@@ -25,8 +26,8 @@ func TestChangePlanOfWhatCannotChange(t *testing.T) {
 		{"an operation is running", d.switching, "Follower changeover is running", "Wait until it has ended", "hold-operation", operationPath(d.running.ID)},
 		{"it is a follower", d.follower, "It is a follower", "Change the plan of its leader " + d.leader.Name, "hold-leader", databasePath(d.leader.Name) + "/change-plan?follower=" + d.follower.Name},
 		{"it was replaced", d.fenced, d.replacement.Name + " has taken its place", "Change the plan of " + d.replacement.Name, "hold-replaced", databasePath(d.replacement.Name) + "/change-plan"},
-		{"it is fenced", d.separated, "It is fenced", "Unfence it first", "hold-unfence", databasePath(d.separated.Name) + "/unfence"},
-		{"it is being destroyed", d.silent, "It is being destroyed", "Create another database", "hold-create", "/databases/new?app=larder"},
+		{"it is fenced", d.silent, "It is fenced", "Unfence it first", "hold-unfence", databasePath(d.silent.Name) + "/unfence"},
+		{"it is being destroyed", d.essential, "It is being destroyed", "Create another database", "hold-create", "/databases/new?app=mochi"},
 		{"it was destroyed", d.gone, "It was destroyed", "Create another database", "hold-create", "/databases/new?app=larder"},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -44,6 +44,9 @@ type aLook struct {
 // errNotYet is a look that goes on while the page is shown.
 type errNotYet struct{ error }
 
+// Unwrap is the sentence for the page.
+func (e errNotYet) Unwrap() error { return e.error }
+
 // notYet is whether the answer is still on its way.
 func notYet(err error) bool {
 	var is errNotYet
