@@ -300,8 +300,10 @@
     if (event.defaultPrevented || form.method === "get") return;
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "1";
-    // Where the answer to a form that was refused finds what may still be done.
-    if (!("answer" in document.body.dataset)) sessionStorage.setItem("form-page", location.href);
+    // The answer to a form that is refused is at no address; this one shows what may still be done.
+    const from = form.elements.form_page || document.createElement("input");
+    Object.assign(from, { type: "hidden", name: "form_page", value: document.body.dataset.answer || location.pathname + location.search });
+    form.append(from);
     if (button) button.setAttribute("aria-busy", "true");
     // The back button brings the page out of the cache, ready to be sent again.
     setTimeout(() => { delete form.dataset.sent; if (button) button.removeAttribute("aria-busy"); }, 8000);

@@ -61,7 +61,7 @@
   // The answer to a form is not asked for again, so that nothing typed is lost; what
   // the form's page does not offer any more is taken from it.
   async function withdraw() {
-    const from = sessionStorage.getItem("form-page");
+    const from = document.body.dataset.answer;
     if (!from) return;
     const { answer, doc } = await page(from);
     if (answer.status >= 500) { refreshSoon(3000); return; }

@@ -182,7 +182,7 @@ func typed(c echo.Context) map[string]string {
 	}
 	for name, all := range form {
 		switch name {
-		case "csrf_token", "password", "password_again", "current", "smtp_password", "code", "credential", proofPassword, proofPasskey:
+		case "csrf_token", "form_page", "password", "password_again", "current", "smtp_password", "code", "credential", proofPassword, proofPasskey:
 		default:
 			if len(all) > 0 {
 				values[name] = all[0]

@@ -67,9 +67,18 @@ func (a *app) emptyFrame(c echo.Context, title string) layout.Frame {
 	v := visitorOf(c)
 	return layout.Frame{
 		Title: title, Email: v.Email, Initials: initials(v.Email), CSRF: v.CSRF, Version: a.version,
-		Asset: a.asset, Theme: theme(c), Answer: c.Request().Method == http.MethodPost,
+		Asset: a.asset, Theme: theme(c), Answer: c.Request().Method == http.MethodPost, AnswerTo: formPage(c),
 		Breadcrumbs: []component.Link{{Text: title}},
 	}
+}
+
+// formPage is the address of the page whose form is answered, as its script has
+// sent it along; empty where it has not.
+func formPage(c echo.Context) string {
+	if c.Request().Method != http.MethodPost || isAPI(c) || c.FormValue("form_page") == "" {
+		return ""
+	}
+	return localPath(c.FormValue("form_page"))
 }
 
 // bareFrame is the frame of the pages before signing in.

@@ -53,8 +53,10 @@ type Frame struct {
 	// fragments bring all of it.
 	Shape string
 	// Answer is set where the page is the answer to a form, which has no address of
-	// its own: it cannot be asked for again.
-	Answer bool
+	// its own and cannot be asked for again; AnswerTo is the form's page then, empty
+	// where that is not known.
+	Answer   bool
+	AnswerTo string
 	// RenderedAt is when the page's data was read.
 	RenderedAt time.Time
 	// Freshness stands in the top bar in place of the data's age, where the page is
