@@ -59,6 +59,8 @@ func pages(t *testing.T) map[string]templ.Component {
 			Zones: []ZoneChoice{{Name: "a", FreeBytes: 600 << 30}, {Name: "b", FreeBytes: 812 << 30, Recommended: true}}, CopyEstimate: "about 4 min for 38.4 GB",
 		}),
 		"change-plan":         ChangePlan(f("Change plan", layout.NavDatabases, "Databases", "sushi", shaped, "Change plan"), changeView(catalogue)),
+		"change-plan-held":    ChangePlan(f("Change plan", layout.NavDatabases, "Databases", "sushi", shaped, "Change plan"), heldView(catalogue)),
+		"change-plan-asking":  ChangePlan(f("Change plan", layout.NavDatabases, "Databases", "sushi", shaped, "Change plan"), askingView(catalogue)),
 		"operation":           ops(runningView()),
 		"operation-pooled":    ops(pooledView()),
 		"pool":                PoolShow(f(platform.PoolAttachment, layout.NavDatabases, "Databases", shaped, platform.PoolAttachment), samplePool(true, false)),
@@ -214,5 +216,21 @@ func changeView(c platform.Catalogue) ChangePlanView {
 		{Key: "changeover", Title: "Follower changeover", Text: "A follower on the new plan becomes the leader, at once.", Possible: true, State: "Yes", Recommended: true, RecommendedWhy: "The only one that is possible today.", Version: MethodCell{"stays 17.6", ""}, Outage: MethodCell{"0.14 s", "from 3 switches of this data: 138, 142, 151 ms"}, Preparation: MethodCell{"none, the follower is ready", ""}, ExtraCost: MethodCell{"$50 a month", "the old leader, until it is destroyed"}, Followers: MethodCell{"1 stays behind", "one button re-creates it"}, Names: MethodCell{"new name; DATABASE_URL moves", ""}, UndoUntil: MethodCell{"the follower is unfollowed", "step 8 of 13"}},
 		{Key: "copy", Title: "Copy", Text: "Dump and load into a new database. The way across major versions.", State: "Not available yet", Why: "Changeover cannot do it yet.", WouldHelp: "It needs the parallel copy, which is not built."},
 	}
+	return v
+}
+
+func heldView(c platform.Catalogue) ChangePlanView {
+	v := changeView(c)
+	v.Hold = &PlanHold{Title: "Follower changeover is running", Why: "A database changes by one operation at a time, and this one has it.",
+		ToDo: "Wait until it has ended, or look whether it can still be cancelled. Then look here again: what you have chosen stays.",
+		Acts: []component.Button{{Text: "Open the operation", URL: "/operations/1"}, {Text: "Look again", URL: "/databases/postgresql-shaped-12345/change-plan"}}}
+	return v
+}
+
+func askingView(c platform.Catalogue) ChangePlanView {
+	v := changeView(c)
+	v.Checks, v.CheckedAt, v.Asking = nil, time.Time{}, true
+	v.Refusal = "The servers are being looked at. The button comes when they have answered."
+	v.Connected, v.ConnectedProblem = nil, "Its server has not answered yet. What it says comes here by itself."
 	return v
 }
