@@ -105,7 +105,7 @@ func (d *seeded) shownPages() []shownPage {
 		{route: "/databases/:database/change-plan", name: "change-plan-running", path: databasePath(d.switching.Name) + "/change-plan?plan=standard-4"},
 		{route: "/databases/:database/change-plan", name: "change-plan-of-follower", path: follower + "/change-plan"},
 		{route: "/databases/:database/change-plan", name: "change-plan-replaced", path: fenced + "/change-plan"},
-		{route: "/databases/:database/change-plan", name: "change-plan-unusable", path: separated + "/change-plan?method=changeover&plan=essential-0"},
+		{route: "/databases/:database/change-plan", name: "change-plan-unusable", path: databasePath(d.essential.Name) + "/change-plan?plan=standard-0"},
 		{route: "/databases/:database/recreate", name: "recreate", path: follower + "/recreate"},
 		{route: "/databases/:database/unfollow", name: "unfollow", path: follower + "/unfollow"},
 		{route: "/databases/:database/promote", name: "promote", path: databasePath(d.replacement.Name) + "/promote"},
@@ -181,6 +181,7 @@ func (d *seeded) shownPages() []shownPage {
 		}},
 
 		{route: "/notices", name: "notices", path: "/notices"},
+		{route: "/notices/:id", name: "notice-several", path: noticePath(d.several)},
 		{route: "/notices", name: "notices-unread", path: "/notices?filter=unread"},
 		{route: "/notices", name: "notices-filtered", path: "/notices?kind=database_full&app=sushi", then: func(b *tab) {
 			b.run("open the filter", chromedp.Click(chromedp.CSS("#notice-filter summary")))

@@ -28,7 +28,7 @@ type seeded struct {
 	busy, busyCandidate                        platform.Database  // of bakery, before its switch
 	running, completed, undone, stuck, putBack platform.Operation // changeovers
 	waiting                                    platform.Operation
-	notice, webhook                            int64
+	notice, several, webhook                   int64
 	scheduled                                  platform.Maintenance
 	essential                                  platform.Database // of mochi, after an upgrade
 	movedBy                                    int64             // the operation of that
@@ -213,6 +213,13 @@ func (d *seeded) papers() {
 			return err
 		}))
 	}
+	after := 2100 * time.Millisecond
+	d.several, err = db.CreateNotice(ctx, d.pool, db.NewNotice{
+		Kind: platform.NoticeServerRestarted, Level: platform.NoticeInfo, Subject: "Restarted",
+		Several: []db.NewNoticePart{{DatabaseID: d.leader.ID, After: &after}, {DatabaseID: d.follower.ID, After: &after}, {DatabaseID: d.heldUp.ID, After: &after}, {DatabaseID: d.silent.ID}},
+		Body:    "Not running when Changeover started, at 28 Nov 2026 04:12 UTC: " + platform.NoticeDatabases + ".\n\nWhy. They were stopped with the machine, or by changeover stop-all.",
+	})
+	d.must(err)
 	for i, n := range []struct {
 		kind    platform.NoticeKind
 		subject string
