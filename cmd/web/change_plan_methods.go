@@ -146,7 +146,7 @@ func (a *app) changeoverMethod(view *page.ChangePlanView, row db.DatabaseListRow
 // noReturnWords says which step the point of no return is before; only the
 // chosen method's steps are drawn.
 func noReturnWords(view *page.ChangePlanView, method string) string {
-	if view.Method != method {
+	if view.Method != method || view.Unusable() != "" {
 		return ""
 	}
 	for _, s := range view.Timeline.Steps {

@@ -62,8 +62,8 @@ func SeveralNotice(level NoticeLevel, body string, parts []NoticePart) (NoticeLe
 		}
 	}
 	paragraphs := strings.Split(strings.ReplaceAll(body, NoticeDatabases, partsWords(parts)), "\n\n")
-	lists := slices.DeleteFunc([]string{partsList("These do not run:", stopped, len(stopped)), partsList("These run again:", running, mostParts), means}, func(s string) bool { return s == "" })
-	return level, subject, strings.Join(slices.Insert(paragraphs, min(1, len(paragraphs)), lists...), "\n\n") + "\n\n" + toDo, figures
+	lists := slices.DeleteFunc([]string{partsList("These do not run:", stopped, len(stopped)), partsList("These run again:", running, mostParts)}, func(s string) bool { return s == "" })
+	return level, subject, strings.Join(slices.Insert(paragraphs, min(1, len(paragraphs)), lists...), "\n\n") + "\n\n" + means + "\n\n" + toDo, figures
 }
 
 // partsWords is "postgresql-a", "3 databases of sushi", "12 databases of 5 apps".
