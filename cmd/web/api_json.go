@@ -98,7 +98,8 @@ type stepJSON struct {
 // timeline and the fork point, which are equal when nothing is missing.
 type switchJSON struct {
 	OutageMS          *float64   `json:"outage_ms"`
-	HeldMS            *float64   `json:"held_ms"` // clients of connection pools waited so long; null where none did
+	HeldMS            *float64   `json:"held_ms"`       // clients of connection pools waited so long; null where none did
+	HeldAtLeast       bool       `json:"held_at_least"` // it is not known how much longer
 	RefusedAt         *time.Time `json:"refused_at"`
 	AcceptedAt        *time.Time `json:"accepted_at"`
 	OldEnd            string     `json:"old_end,omitempty"`
@@ -112,7 +113,7 @@ type switchJSON struct {
 
 func toSwitchJSON(c db.Changeover) *switchJSON {
 	return &switchJSON{
-		OutageMS: c.OutageMS, HeldMS: c.HeldMS, RefusedAt: c.RefusedAt, AcceptedAt: c.AcceptedAt, OldEnd: lsn(c.OldEndLSN), ForkPoint: lsn(c.ForkLSN),
+		OutageMS: c.OutageMS, HeldMS: c.HeldMS, HeldAtLeast: c.HeldAtLeast, RefusedAt: c.RefusedAt, AcceptedAt: c.AcceptedAt, OldEnd: lsn(c.OldEndLSN), ForkPoint: lsn(c.ForkLSN),
 		OldTimeline: c.OldTimeline, NewTimeline: c.NewTimeline, SessionsEnded: c.SessionsEnded,
 		TransactionsEnded: c.TransactionsEnded, Release: c.ReleaseNumber,
 	}

@@ -231,7 +231,7 @@ func outage(d drawnOperation) *component.Outage {
 	o := &component.Outage{
 		RefusedMS: *c.OutageMS, RefusedAt: *c.RefusedAt, AcceptedAt: *c.AcceptedAt, SessionsEnded: c.SessionsEnded,
 		TransactionsEnded: c.TransactionsEnded, ExpectedMS: float64(d.timeline.Band.Expected) / float64(time.Millisecond),
-		Undone: d.op.State == platform.OperationUndone, HeldMS: c.HeldMS,
+		Undone: d.op.State == platform.OperationUndone, HeldMS: c.HeldMS, HeldAtLeast: c.HeldAtLeast,
 	}
 	for i, s := range d.steps {
 		t := d.timeline.Steps[i]

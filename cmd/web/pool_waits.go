@@ -33,7 +33,7 @@ func (a *app) waitPlot(ctx context.Context, p pooledAttachment, d platform.Datab
 		return plot, err
 	}
 	for _, h := range holds {
-		plot.Switches = append(plot.Switches, component.HoldMark{At: h.At, HeldMS: h.HeldMS, URL: operationPath(h.OperationID)})
+		plot.Switches = append(plot.Switches, component.HoldMark{At: h.At, HeldMS: h.HeldMS, AtLeast: h.HeldAtLeast, URL: operationPath(h.OperationID)})
 	}
 	// No figure here: this line is not live, and what it says of a moment ago would be wrong.
 	plot.Summary = "Of a client for a connection to the server, looked at once a second; a switch's own figure is measured"

@@ -70,11 +70,19 @@ func timeline(op platform.Operation, steps []platform.OperationStep, infos []wor
 	}
 	if change != nil {
 		if change.HeldMS != nil {
-			t.Band.Text += fmt.Sprintf(" Clients of the connection pools waited %s ms, from the hold until they went on.", component.Millis(*change.HeldMS))
+			t.Band.Text += heldWords(*change)
 		}
 		t.Band.RefusedAt, t.Band.AcceptedAt, t.Band.OutageMS = change.RefusedAt, change.AcceptedAt, change.OutageMS
 	}
 	return t
+}
+
+// heldWords is the sentence about clients of connection pools.
+func heldWords(c db.Changeover) string {
+	if c.HeldAtLeast {
+		return fmt.Sprintf(" Clients of the connection pools waited at least %s ms; how much longer is not known.", component.Millis(*c.HeldMS))
+	}
+	return fmt.Sprintf(" Clients of the connection pools waited %s ms, from the hold until they went on.", component.Millis(*c.HeldMS))
 }
 
 // reading says what can be read while writes are refused, and what could be.

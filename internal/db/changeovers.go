@@ -32,7 +32,9 @@ type Changeover struct {
 	TransactionsEnded *int
 	UnloggedTables    *int
 	ReleaseNumber     *int
-	HeldMS            *float64 // from the pause of the pools until their clients went on
+	HeldMS            *float64   // from the pause of the pools until their clients went on
+	HeldAtLeast       bool       // HeldMS is the least that it was: an attempt died before it could know
+	HeldSince         *time.Time // they are held since then, where an attempt has noted it
 }
 
 // InsertChangeover stores what was asked for.
@@ -56,10 +58,10 @@ func ChangeoverOf(ctx context.Context, q Querier, operationID int64) (Changeover
 	err := q.QueryRow(ctx, `
 		select operation_id, new_follower, confirmed_jobs, saved_formation, maintenance_was_on, shutdown_lsn::text, old_timeline,
 			old_end_lsn::text, fork_lsn::text, new_timeline, refused_at, accepted_at, outage_ms, sessions_ended,
-			transactions_ended, unlogged_tables, release_number, held_ms
+			transactions_ended, unlogged_tables, release_number, held_ms, held_at_least, held_since
 		from changeovers where operation_id = $1`, operationID).Scan(&c.OperationID, &c.NewFollower, &c.ConfirmedJobs, &saved,
 		&c.MaintenanceWasOn, &shutdown, &c.OldTimeline, &oldEnd, &fork, &c.NewTimeline, &c.RefusedAt, &c.AcceptedAt,
-		&c.OutageMS, &c.SessionsEnded, &c.TransactionsEnded, &c.UnloggedTables, &c.ReleaseNumber, &c.HeldMS)
+		&c.OutageMS, &c.SessionsEnded, &c.TransactionsEnded, &c.UnloggedTables, &c.ReleaseNumber, &c.HeldMS, &c.HeldAtLeast, &c.HeldSince)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, platform.NotFound("Operation %d is not a switch.", operationID)
 	}
@@ -111,12 +113,14 @@ func SaveMaintenance(ctx context.Context, tx pgx.Tx, operationID int64, on bool)
 // ForgetSwitch clears what an attempt that was put back had saved and learned.
 func ForgetSwitch(ctx context.Context, tx pgx.Tx, operationID int64) error {
 	_, err := tx.Exec(ctx, `
-		update changeovers set saved_formation = null, maintenance_was_on = null, shutdown_lsn = null, old_timeline = null
+		update changeovers set saved_formation = null, maintenance_was_on = null, shutdown_lsn = null, old_timeline = null,
+			held_since = null
 		where operation_id = $1`, operationID)
 	return err
 }
 
-// SaveSwitch writes what was learned about the switch; nil fields stay.
+// SaveSwitch writes what was learned about the switch; nil fields stay, and
+// HeldAtLeast does where HeldMS is nil.
 func SaveSwitch(ctx context.Context, tx pgx.Tx, c Changeover) error {
 	_, err := tx.Exec(ctx, `
 		update changeovers set
@@ -125,9 +129,10 @@ func SaveSwitch(ctx context.Context, tx pgx.Tx, c Changeover) error {
 			new_timeline = coalesce($6, new_timeline), refused_at = coalesce($7, refused_at),
 			accepted_at = coalesce($8, accepted_at), outage_ms = coalesce($9, outage_ms),
 			sessions_ended = coalesce($10, sessions_ended), transactions_ended = coalesce($11, transactions_ended),
-			unlogged_tables = coalesce($12, unlogged_tables), release_number = coalesce($13, release_number), held_ms = coalesce($14, held_ms)
+			unlogged_tables = coalesce($12, unlogged_tables), release_number = coalesce($13, release_number), held_ms = coalesce($14, held_ms),
+			held_at_least = case when $14::float8 is null then held_at_least else $15 end, held_since = coalesce($16, held_since)
 		where operation_id = $1`, c.OperationID, lsnText(c.ShutdownLSN), c.OldTimeline, lsnText(c.OldEndLSN), lsnText(c.ForkLSN),
-		c.NewTimeline, c.RefusedAt, c.AcceptedAt, c.OutageMS, c.SessionsEnded, c.TransactionsEnded, c.UnloggedTables, c.ReleaseNumber, c.HeldMS)
+		c.NewTimeline, c.RefusedAt, c.AcceptedAt, c.OutageMS, c.SessionsEnded, c.TransactionsEnded, c.UnloggedTables, c.ReleaseNumber, c.HeldMS, c.HeldAtLeast, c.HeldSince)
 	return err
 }
 

@@ -110,13 +110,14 @@ type PoolHold struct {
 	OperationID int64
 	At          time.Time // when writes began to be refused
 	HeldMS      float64
+	HeldAtLeast bool
 }
 
 // PoolHolds are the switches since a time in which the clients of a pool
 // attachment were held: those that kept its database, and where it goes with
 // DATABASE the changeovers to it.
 func PoolHolds(ctx context.Context, q Querier, t platform.Attachment, since time.Time) ([]PoolHold, error) {
-	return many[PoolHold](ctx, q, `select c.operation_id, c.refused_at as at, c.held_ms from changeovers c join operations o on o.id = c.operation_id
+	return many[PoolHold](ctx, q, `select c.operation_id, c.refused_at as at, c.held_ms, c.held_at_least from changeovers c join operations o on o.id = c.operation_id
 		where c.held_ms is not null and c.refused_at >= greatest($4::timestamptz, $5::timestamptz)
 			and (o.target_id is null and o.database_id = $1 or o.target_id = $1 and o.app_id = $2 and $3)
 		order by c.refused_at`, t.DatabaseID, t.AppID, t.Name == platform.PoolAttachment, since, t.CreatedAt)

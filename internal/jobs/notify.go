@@ -27,7 +27,11 @@ func switchFigures(c db.Changeover) []platform.Figure {
 	var figures []platform.Figure
 	refused := "Writes refused"
 	if c.HeldMS != nil {
-		figures = append(figures, platform.Figure{Label: "Pooled clients waited", Value: thousands(int64(*c.HeldMS + 0.5)), Unit: "ms"})
+		label := "Pooled clients waited"
+		if c.HeldAtLeast {
+			label += " at least"
+		}
+		figures = append(figures, platform.Figure{Label: label, Value: thousands(int64(*c.HeldMS + 0.5)), Unit: "ms"})
 		refused = "Direct writes refused"
 	}
 	if c.OutageMS != nil {
@@ -56,7 +60,10 @@ func outageWords(c db.Changeover) string {
 	if c.OutageMS != nil {
 		words = fmt.Sprintf("was %.0f ms.", *c.OutageMS)
 	}
-	if c.HeldMS != nil {
+	switch {
+	case c.HeldMS != nil && c.HeldAtLeast:
+		words += fmt.Sprintf(" Clients of the connection pools waited, for at least %.0f ms; how much longer is not known.", *c.HeldMS)
+	case c.HeldMS != nil:
 		words += fmt.Sprintf(" Clients of the connection pools were refused nothing: they waited, for %.0f ms at most.", *c.HeldMS)
 	}
 	return words

@@ -123,13 +123,15 @@ func (c *switcher) waitUntilZeroBehind(ctx context.Context) error {
 	return nil
 }
 
-// noteShutdown writes the end of the old timeline down. Before the point of no
+// noteShutdown writes the end of the old timeline down, and since when pools are held. Before the point of no
 // return it need not wait for the disk: that record comes next and carries it there.
 func (c *switcher) noteShutdown(ctx context.Context, inTx func(context.Context, func(pgx.Tx) error) error) error {
-	return inTx(ctx, func(tx pgx.Tx) error {
-		return db.SaveSwitch(ctx, tx, db.Changeover{OperationID: c.Operation.ID, ShutdownLSN: c.facts.ShutdownLSN, OldTimeline: c.facts.OldTimeline,
-			SessionsEnded: c.facts.SessionsEnded, TransactionsEnded: c.facts.TransactionsEnded})
-	})
+	facts := db.Changeover{OperationID: c.Operation.ID, ShutdownLSN: c.facts.ShutdownLSN, OldTimeline: c.facts.OldTimeline,
+		SessionsEnded: c.facts.SessionsEnded, TransactionsEnded: c.facts.TransactionsEnded}
+	if !c.heldSince.IsZero() {
+		facts.HeldSince = &c.heldSince
+	}
+	return inTx(ctx, func(tx pgx.Tx) error { return db.SaveSwitch(ctx, tx, facts) })
 }
 
 // fenceAnew is for a point of no return that is on record while the old leader is

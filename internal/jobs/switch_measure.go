@@ -36,7 +36,7 @@ func (c *switcher) prove(ctx context.Context) error {
 		return c.lost(err)
 	}
 	c.measure(&facts)
-	facts.HeldMS = c.facts.HeldMS
+	facts.HeldMS, facts.HeldAtLeast = c.bestHeld()
 	if err := c.InTx(ctx, func(tx pgx.Tx) error {
 		if c.facts.ReleaseNumber != nil {
 			facts.ReleaseNumber = c.facts.ReleaseNumber

@@ -85,6 +85,8 @@ type Outage struct {
 	SessionsEnded, TransactionsEnded *int
 	// HeldMS is how long clients of connection pools waited; nil where none was held.
 	HeldMS *float64
+	// HeldAtLeast is set where it is not known how much longer.
+	HeldAtLeast bool
 	// LongestWaitMS is the longest wait of a client; nil where not measured.
 	LongestWaitMS *float64
 	ExpectedMS    float64 // 0 where there was no estimate

@@ -26,9 +26,10 @@ type WaitPoint struct {
 
 // HoldMark is a switch in which the pool's clients were held.
 type HoldMark struct {
-	At     time.Time
-	HeldMS float64
-	URL    string
+	At      time.Time
+	HeldMS  float64
+	AtLeast bool // it is not known how much longer
+	URL     string
 }
 
 // waitSeries are the lines of the plot.
@@ -51,7 +52,7 @@ func (p WaitPlot) waitSeries() []plotSeries {
 func (p WaitPlot) JSON() string {
 	d := plotData{Unit: "ms", From: p.From.Unix(), To: p.To.Unix(), Series: p.waitSeries(), Switches: []plotSwitch{}}
 	for _, s := range p.Switches {
-		d.Switches = append(d.Switches, plotSwitch{At: float64(s.At.UnixMilli()) / 1000, Words: "Switch, clients waited " + Millis(s.HeldMS) + " ms"})
+		d.Switches = append(d.Switches, plotSwitch{At: float64(s.At.UnixMilli()) / 1000, Words: "Switch, clients waited" + atLeast(s.AtLeast) + " " + Millis(s.HeldMS) + " ms"})
 	}
 	b, err := json.Marshal(d)
 	if err != nil {
