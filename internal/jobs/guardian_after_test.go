@@ -55,6 +55,45 @@ func TestOldLeaderDiesThatAGuardianHasOpened(t *testing.T) {
 	p.close("the old leader died twice", false)
 }
 
+// The program is killed after the promotion, and the promoted leader, too: the
+// guardian starts that again, with every row, and the clients go on with it.
+func TestMeasuredGuardianStartsTheDeadLeader(t *testing.T) {
+	h := newHouse(t, func(h *house) { h.durable = true })
+	leader := h.leader("standard-0")
+	p := h.pooled(leader, 4)
+	for _, at := range []point{{"after", "do", "unfollow"}, {"before", "do", "resume_pools"}} {
+		follower := h.follower(leader, "standard-0")
+		h.handOver()
+		from, said := time.Now(), len(h.guardianLog(0))
+		op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.startWorker(at, syscall.SIGKILL).awaitEnd()
+		h.kill9(follower)
+		p.mustWrite("both killed " + at.String())
+		gap := p.writers.Between(from, time.Now()).LongestGap
+		t.Logf("both killed %s: the longest wait of a client was %s", at, gap.Round(time.Millisecond))
+		// The wait of a switch and 3 s more, and what a server takes to recover from a crash.
+		if gap > 5*time.Second {
+			t.Errorf("both killed %s: a client waited for %s\n%s", at, gap, h.guardianLog(said))
+		}
+		if got := p.leads(); got != h.serverOf(follower).Port {
+			t.Fatalf("both killed %s: the pool leads to port %d, want the new leader's\n%s", at, got, h.guardianLog(said))
+		}
+		h.awaitNoGuardian()
+		again := h.startWorker(point{}, 0)
+		op = h.ended(op, nil, platform.OperationCompleted)
+		again.kill()
+		h.takeBack()
+		p.mustWrite("after the changeover was completed")
+		old := leader
+		leader = h.tookOver(op)
+		h.destroyed(old)
+	}
+	p.close("the new leader died twice", true)
+}
+
 // A run that ends in an undo after the pools were let go leaves no guardian:
 // whoever goes on from there holds nobody, so needs none.
 func TestNoGuardianOutlivesWhatItGuards(t *testing.T) {
