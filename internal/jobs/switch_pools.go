@@ -124,6 +124,9 @@ func (c *switcher) pausePools(ctx context.Context) error {
 	}
 	c.guarded(ctx)
 	if err := c.mustBeShort(ctx, pools); err != nil {
+		if c.held { // by an attempt that died while its pause was pending
+			err = errors.Join(err, c.letPoolsGo(context.WithoutCancel(ctx)))
+		}
 		if ctx.Err() != nil {
 			return errHeldUp // the deadline came while the transactions were looked at once more
 		}

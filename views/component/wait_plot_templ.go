@@ -146,9 +146,9 @@ func WaitChart(p WaitPlot, asset func(string) string) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var8 string
-				templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(": clients waited " + Millis(s.HeldMS) + " ms. ")
+				templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(": clients waited" + atLeast(s.AtLeast) + " " + Millis(s.HeldMS) + " ms. ")
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/wait_plot.templ`, Line: 29, Col: 56}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `component/wait_plot.templ`, Line: 29, Col: 82}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 				if templ_7745c5c3_Err != nil {
