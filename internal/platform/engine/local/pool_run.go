@@ -195,6 +195,13 @@ func (e *Engine) stopPool(ctx context.Context, c cluster, patience time.Duration
 	return e.endProcesses(ctx, c.name, patience, func() ([]int, error) { return e.poolProcesses(c) }, c.dir)
 }
 
+// withManyFiles runs a program in the shell's place with as many open files as the
+// machine lets it have, and it can need. Most shells start programs with 1024, which
+// are fewer than a plan's clients: a PgBouncer that has none left takes nobody any
+// more, its console neither, and would be taken for frozen.
+const withManyFiles = `most=$(ulimit -H -n); [ "$most" != unlimited ] && [ "$most" -lt 16384 ] || most=16384
+now=$(ulimit -S -n); [ "$now" = unlimited ] || [ "$now" -ge "$most" ] || ulimit -S -n "$most"; exec "$0" "$@"`
+
 // spawnPool starts PgBouncer and returns when its console answers.
 func (e *Engine) spawnPool(ctx context.Context, c cluster, p engine.Pool) error {
 	if e.pooler == nil {
@@ -221,7 +228,7 @@ func (e *Engine) spawnPool(ctx context.Context, c cluster, p engine.Pool) error 
 	}
 	// Not bound to ctx: it outlives this program, and stands in its directory, by
 	// which it is known.
-	cmd := e.command(context.WithoutCancel(ctx), e.pooler.path, filepath.Join(c.dir, pool.SettingsFile))
+	cmd := e.command(context.WithoutCancel(ctx), "/bin/sh", "-c", withManyFiles, e.pooler.path, filepath.Join(c.dir, pool.SettingsFile))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, log, log
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start of %s: %w", c.name, err)

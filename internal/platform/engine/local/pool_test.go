@@ -37,7 +37,7 @@ func through(t *testing.T, p *platformtest.Platform, pl engine.Pool, password st
 		t.Fatal(err)
 	}
 	// Without prepared statements, which not every PgBouncer keeps track of.
-	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	config.DefaultQueryExecMode, config.ConnectTimeout = pgx.QueryExecModeSimpleProtocol, 10*time.Second
 	conn, err := pgx.ConnectConfig(t.Context(), config)
 	if err == nil {
 		t.Cleanup(func() { _ = conn.Close(context.Background()) })
