@@ -41,7 +41,7 @@ type switcher struct {
 	moving     []engine.Pool   // the connection pools that go with the switch; nil before they were read
 	heldSince  time.Time       // the pools' clients wait since then; zero in an attempt that began later
 	held       bool            // they wait, as far as is known
-	heldBefore bool            // an earlier attempt held them, and did not let them go
+	before     heldBefore      // what is known of the hold of an earlier attempt
 	unled      bool            // one of them did not answer when all were led to the new leader
 	late       <-chan struct{} // closed when nothing is asked of pools from the side any more; nil: nothing is
 	guardian   Guardian        // lets them go on when this program dies; nil: nobody does

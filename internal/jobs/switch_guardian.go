@@ -69,7 +69,8 @@ func (c *switcher) goOn(ctx context.Context) error {
 		return err
 	}
 	if c.Stands("pause_pools") && c.FinishedAt("resume_pools") == nil {
-		c.held, c.heldBefore = true, true // as far as is known
+		c.held = true // as far as is known
+		c.lookBack(ctx, pools)
 		c.arm(ctx)
 	}
 	return nil

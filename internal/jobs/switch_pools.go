@@ -179,7 +179,7 @@ func (c *switcher) letPoolsGo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.heldSince = time.Time{}
+	c.heldSince, c.before.since = time.Time{}, time.Time{}
 	err = c.routeAll(ctx, pools, c.old)
 	c.held = err != nil
 	return err

@@ -41,41 +41,18 @@ func (c *switcher) resumePools(ctx context.Context) error {
 	if err != nil {
 		c.Log.Error("a connection pool does not lead to the new leader yet", "error", err)
 		c.unled = true
-		c.Detail("%d of %s led to %s, held for at least %.0f ms; what does not answer is set right soon", len(led), counted(len(pools), "connection pool"), c.it.name(), *c.heldUntil(time.Now()))
+		least, _ := c.heldUntil(time.Now())
+		c.Detail("%d of %s led to %s, held for at least %.0f ms; what does not answer is set right soon", len(led), counted(len(pools), "connection pool"), c.it.name(), *least)
 		return nil
 	}
-	c.facts.HeldMS = c.heldUntil(led[len(led)-1])
-	c.facts.HeldAtLeast = c.heldTwice()
+	c.facts.HeldMS, c.facts.HeldAtLeast = c.heldUntil(led[len(led)-1])
 	c.dismiss()
-	c.Detail("%s led to %s, held for %.0f ms in all", counted(len(pools), "connection pool"), c.it.name(), *c.facts.HeldMS)
+	words := "held for %.0f ms in all"
+	if c.facts.HeldAtLeast {
+		words = "held for at least %.0f ms"
+	}
+	c.Detail("%s led to %s, "+words, counted(len(pools), "connection pool"), c.it.name(), *c.facts.HeldMS)
 	return nil
-}
-
-// heldUntil is how long the clients were held in all when they went on at t.
-func (c *switcher) heldUntil(t time.Time) *float64 {
-	since := c.heldSince
-	if since.IsZero() && c.facts.HeldSince != nil {
-		since = *c.facts.HeldSince // by an attempt before this one
-	}
-	if began := c.StartedAt("pause_pools"); since.IsZero() && began != nil {
-		since = *began
-	}
-	return milliseconds(t.Sub(since))
-}
-
-// heldTwice is whether this attempt held clients whom one before it had held, too,
-// so that it does not know for how long in all.
-func (c *switcher) heldTwice() bool { return c.heldBefore && !c.heldSince.IsZero() }
-
-// bestHeld is how long the clients were held as far as is known. Where the attempt
-// that led the pools died before it wrote that down, or a pool did not answer, the
-// end of the step is the best that there is, and the least.
-func (c *switcher) bestHeld() (ms *float64, atLeast bool) {
-	led := c.FinishedAt("resume_pools")
-	if c.facts.HeldMS != nil || led == nil || c.heldSince.IsZero() && c.facts.HeldSince == nil {
-		return c.facts.HeldMS, c.facts.HeldAtLeast
-	}
-	return c.heldUntil(*led), true
 }
 
 // leadAll leads pools to the new leader and returns when those that could be led
@@ -140,9 +117,9 @@ func (c *switcher) setRight(ctx context.Context) error {
 		return nil
 	}
 	// The clients of all pools were held for so long at most: only now it is known.
-	c.facts.HeldMS = c.heldUntil(time.Now())
+	c.facts.HeldMS, c.facts.HeldAtLeast = c.heldUntil(time.Now())
 	err = c.InTx(ctx, func(tx pgx.Tx) error {
-		return db.SaveSwitch(ctx, tx, db.Changeover{OperationID: c.Operation.ID, HeldMS: c.facts.HeldMS, HeldAtLeast: c.heldTwice()})
+		return db.SaveSwitch(ctx, tx, db.Changeover{OperationID: c.Operation.ID, HeldMS: c.facts.HeldMS, HeldAtLeast: c.facts.HeldAtLeast})
 	})
 	c.unled = err != nil
 	return err

@@ -1,0 +1,75 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"changeover/internal/platform/engine"
+)
+
+// heldBefore is what an attempt knows of the hold of one before it, which died.
+type heldBefore struct {
+	was   bool          // there was one, and nothing says that it ended
+	since time.Time     // its clients wait on, since then; zero where they went on
+	least time.Duration // otherwise: for so long they were held for certain
+}
+
+// lookBack finds out what became of the clients that an attempt before this one
+// held. They may wait on, or the attempt, or its guardian, has let them go: then
+// the last that is on record of the hold tells the least that it was.
+func (c *switcher) lookBack(ctx context.Context, pools []engine.Pool) {
+	since := c.facts.HeldSince
+	if since == nil {
+		since = c.StartedAt("pause_pools")
+	}
+	if since == nil {
+		return
+	}
+	c.before.was = true
+	ctx, cancel := context.WithTimeout(ctx, pauseMargin)
+	defer cancel()
+	for _, p := range pools {
+		if use, err := c.j.Engine.UsePool(ctx, p); err == nil && use.Paused {
+			c.before.since = *since
+			return
+		}
+	}
+	last := *since
+	for _, at := range []*time.Time{c.FinishedAt("pause_pools"), c.FinishedAt("fence_writes"), c.FinishedAt("wait_until_zero_behind"), c.Operation.NoReturnAt} {
+		if at != nil && at.After(last) {
+			last = *at
+		}
+	}
+	c.before.least = last.Sub(*since)
+}
+
+// heldUntil is how long the clients were held when they went on at t, and whether
+// that is only the least of it.
+func (c *switcher) heldUntil(t time.Time) (ms *float64, atLeast bool) {
+	switch here := t.Sub(c.heldSince); {
+	case !c.before.since.IsZero():
+		return milliseconds(t.Sub(c.before.since)), false
+	case c.before.was && c.heldSince.IsZero():
+		return milliseconds(c.before.least), true
+	case c.before.was: // let go by a guardian, and held once more
+		return milliseconds(max(here, c.before.least)), true
+	default:
+		return milliseconds(here), false
+	}
+}
+
+// bestHeld is how long the clients were held as far as is known. Where the attempt
+// that led the pools died before it wrote that down, or a pool did not answer, the
+// end of the step is the best that there is, and the least.
+func (c *switcher) bestHeld() (ms *float64, atLeast bool) {
+	led := c.FinishedAt("resume_pools")
+	switch {
+	case c.facts.HeldMS != nil || led == nil:
+	case !c.heldSince.IsZero():
+		ms, _ = c.heldUntil(*led)
+		return ms, true
+	case c.facts.HeldSince != nil:
+		return milliseconds(led.Sub(*c.facts.HeldSince)), true
+	}
+	return c.facts.HeldMS, c.facts.HeldAtLeast
+}
