@@ -556,6 +556,7 @@ func poolLimits(v PoolShowView) templ.Component {
 			{Tone: component.ToneWarn, Label: "Temporary tables", Detail: "only ON COMMIT DROP, and cursors WITHOUT HOLD"},
 			{Tone: component.ToneWarn, Label: "LISTEN", Detail: "nothing is heard; use a direct attachment for it"},
 			{Tone: component.ToneWarn, Label: "Advisory locks", Detail: "pg_advisory_xact_lock holds; pg_advisory_lock stays with a session that is not yours any more"},
+			{Tone: component.ToneWarn, Label: "Startup parameters", Detail: "options, search_path or statement_timeout in the URL are refused; alter role current_user set … does the same for all new sessions"},
 			preparedCheck(v),
 		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
