@@ -2,11 +2,13 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
+	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
 	"changeover/internal/platform/postgres"
 
@@ -36,6 +38,7 @@ type switcher struct {
 	leaderConn *pgx.Conn // both opened before the outage, so that they cost nothing inside
 	candidate  *pgx.Conn
 	proof      engine.Proof // pg_controldata's word on the old leader, under way since the stop
+	replayed   platform.LSN // the candidate was seen to be past this end of the old timeline
 	probe      *postgres.Probe
 	seen       postgres.Outage // what the probe saw, once it has stopped
 	moving     []engine.Pool   // the connection pools that go with the switch; nil before they were read
@@ -159,6 +162,19 @@ func (c *switcher) unfollow(ctx context.Context) error {
 		}
 	}
 	switch {
+	case fenced && inRecovery && c.replayed != *c.facts.ShutdownLSN:
+		// The end that is on record may be that of a second fence, which this attempt,
+		// or one before it, has not seen the candidate come past.
+		err := c.awaitReplay(ctx, candidate)
+		if errors.Is(err, errNeverComes) {
+			err = c.fenceAnew(ctx) // opened once more, the old leader can send it
+		}
+		if err != nil {
+			return c.lost(err)
+		}
+		if candidate, err = c.candidateConn(ctx); err != nil {
+			return err
+		}
 	case !fenced && !inRecovery:
 		return fmt.Errorf("%s is promoted, but %s is not fenced as it was noted: nothing further is done until a person has looked at both", c.it.name(), c.old.name())
 	case !fenced:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
@@ -95,12 +97,13 @@ func (c *switcher) waitUntilZeroBehind(ctx context.Context) error {
 	go func() { noted <- c.noteShutdown(ctx, c.InRelaxedTx) }()
 	candidate, err := c.candidateConn(ctx)
 	if err == nil {
-		err = postgres.ReplayedPast(ctx, candidate, *c.facts.ShutdownLSN, func(left int64) {
-			c.Detail("%s behind", platform.Bytes(left))
-		})
+		err = c.awaitReplay(ctx, candidate)
 	}
 	if notedErr := <-noted; notedErr != nil {
 		return notedErr
+	}
+	if errors.Is(err, errNeverComes) && c.Operation.NoReturnAt == nil {
+		return workflow.Abort("%s has not got everything from %s, which is stopped, and nothing more can come. See in its log why it ended or stands still, then try again.", c.it.name(), c.old.name())
 	}
 	if err != nil {
 		return c.lost(err)
@@ -121,6 +124,51 @@ func (c *switcher) waitUntilZeroBehind(ctx context.Context) error {
 	}
 	c.Detail("Replayed past %s, the last record of %s", *c.facts.ShutdownLSN, c.old.name())
 	return nil
+}
+
+// errNeverComes is a candidate that lacks the end of the old timeline for good.
+var errNeverComes = errors.New("the candidate stands still before the end of the old timeline, and nothing runs that could send it more")
+
+// standsStill is how long a candidate may make no progress once nothing of the old
+// leader runs: what it has received it replays, and nothing more comes.
+const standsStill = time.Second
+
+// awaitReplay waits until the candidate has replayed past the end of the old
+// timeline, and gives up with errNeverComes where it never will.
+func (c *switcher) awaitReplay(ctx context.Context, candidate *pgx.Conn) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var moved atomic.Int64
+	moved.Store(time.Now().UnixNano())
+	go func() {
+		look := time.NewTicker(100 * time.Millisecond)
+		defer look.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-look.C:
+			}
+			if status, err := c.j.Engine.Status(ctx, c.old.Server); err != nil || status.Running {
+				moved.Store(time.Now().UnixNano()) // it may still send
+			}
+			if time.Since(time.Unix(0, moved.Load())) > standsStill {
+				cancel(errNeverComes)
+			}
+		}
+	}()
+	err := postgres.ReplayedPast(ctx, candidate, *c.facts.ShutdownLSN, func(left int64) {
+		moved.Store(time.Now().UnixNano())
+		c.Detail("%s behind", platform.Bytes(left))
+	})
+	switch {
+	case err == nil:
+		c.replayed = *c.facts.ShutdownLSN
+	case errors.Is(context.Cause(ctx), errNeverComes):
+		_ = c.lost(err) // the question was broken off
+		return errNeverComes
+	}
+	return err
 }
 
 // noteShutdown writes the end of the old timeline down, and since when pools are held. Before the point of no
@@ -156,6 +204,11 @@ func (c *switcher) fenceAnew(ctx context.Context) error {
 		if err := openAgain(ctx, c.j.Engine, c.Epoch, c.old.Server); err != nil {
 			return err
 		}
+		// Stopped before the candidate streams from it again, it would have been
+		// opened for nothing.
+		if err := c.caughtUpWithNoted(ctx); err != nil {
+			return err
+		}
 	}
 	c.proof = nil
 	if err := c.waitUntilZeroBehind(ctx); err != nil {
@@ -164,6 +217,21 @@ func (c *switcher) fenceAnew(ctx context.Context) error {
 	// The point of no return lies behind, so nothing else carries the new end
 	// of the old timeline to the disk: an attempt after a crash compares with it.
 	return c.noteShutdown(ctx, c.InTx)
+}
+
+// caughtUpWithNoted waits until the candidate has the end of the old timeline that
+// was noted last, from the old leader that runs again.
+func (c *switcher) caughtUpWithNoted(ctx context.Context) error {
+	if c.facts.ShutdownLSN == nil {
+		return nil
+	}
+	candidate, err := c.candidateConn(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return c.lost(postgres.ReplayedPast(ctx, candidate, *c.facts.ShutdownLSN, nil))
 }
 
 // errCandidateMoved is why the kept connection to the candidate is dropped.

@@ -45,6 +45,9 @@ func (c *switcher) openOldLeader(ctx context.Context) error {
 		return markServer(ctx, tx, c.old, false, platform.ServerRunning)
 	}); err != nil {
 		c.old.Server.Fenced = true // so that the next try writes it down
+		if c.held {                // it takes writes, and its pools' clients need no record of that
+			err = errors.Join(err, c.letPoolsGo(ctx))
+		}
 		return err
 	}
 	c.proof = nil
