@@ -158,6 +158,11 @@ func TestFrozenProgramIsOvertakenByItsGuardian(t *testing.T) {
 		}
 		frozen := h.startWorker(c.at, syscall.SIGSTOP)
 		frozen.awaitFrozen()
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Log(h.guardianLog(0))
+			}
+		})
 		p.mustWrite("while the program is frozen " + c.at.String())
 		h.awaitNoGuardian()
 		before, err := h.engine.Status(t.Context(), h.serverOf(leader))

@@ -92,6 +92,7 @@ func (c *switcher) prepareSwitch(ctx context.Context) error {
 
 // makeReady changes nothing that the app would notice.
 func (c *switcher) makeReady(ctx context.Context) error {
+	c.arm(ctx) // it needs a moment to look at the machine, half a second on a busy one
 	candidate, err := c.candidateConn(ctx)
 	if err != nil {
 		return err
@@ -115,7 +116,6 @@ func (c *switcher) makeReady(ctx context.Context) error {
 	if err := c.j.Engine.PrepareStop(ctx, c.old.Server); err != nil {
 		return err
 	}
-	c.arm(ctx)
 	return c.armProbe(ctx)
 }
 
