@@ -49,7 +49,7 @@ func TestMeasuredPendingPauseIsTakenBack(t *testing.T) {
 	if _, err := held.Exec(t.Context(), "commit"); err != nil {
 		t.Errorf("the transaction that was in the way: %v", err)
 	}
-	op = h.ended(op, nil, platform.OperationCompleted)
+	h.ended(op, nil, platform.OperationCompleted)
 	again.kill()
 	h.takeBack()
 	p.close("after the pause was pending", true)
