@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -48,17 +50,17 @@ func begin(ctx context.Context, house *managed.House, s settings) (*loaded, erro
 
 // measure loads the leader, makes so many checkpoints, stops it under the load,
 // and starts it again.
-func (l *loaded) measure(ctx context.Context, checkpoints int) (stop float64, before []float64, err error) {
+func (l *loaded) measure(ctx context.Context, checkpoints int) (stop, pages float64, before []float64, err error) {
 	conns := make([]*pgx.Conn, l.clients)
 	for i := range conns {
 		if conns[i], err = pgx.Connect(ctx, l.leader.URL); err != nil {
-			return 0, nil, err
+			return 0, 0, nil, err
 		}
 		defer conns[i].Close(context.WithoutCancel(ctx))
 	}
 	admin, err := l.leader.Admin(ctx)
 	if err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
 	}
 	defer admin.Close(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
@@ -75,7 +77,7 @@ func (l *loaded) measure(ctx context.Context, checkpoints int) (stop float64, be
 	for range checkpoints {
 		began := time.Now()
 		if err := postgres.Checkpoint(ctx, admin); err != nil {
-			return 0, nil, err
+			return 0, 0, nil, err
 		}
 		before = append(before, float64(time.Since(began).Microseconds())/1000)
 	}
@@ -84,11 +86,25 @@ func (l *loaded) measure(ctx context.Context, checkpoints int) (stop float64, be
 	_, proof, err := l.house.StopForSwitch(ctx, managed.Epoch, l.leader.Server, l.follower.Slot())
 	stop = float64(time.Since(began).Microseconds()) / 1000
 	if err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
 	}
 	if _, err := proof(ctx); err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
 	}
 	all.Wait()
-	return stop, before, errors.Join(l.house.EndAll(ctx, managed.Epoch, l.leader.Server), l.house.Start(ctx, managed.Epoch, l.leader.Server))
+	if pages, err = l.written(); err != nil {
+		return 0, 0, nil, err
+	}
+	return stop, pages, before, errors.Join(l.house.EndAll(ctx, managed.Epoch, l.leader.Server), l.house.Start(ctx, managed.Epoch, l.leader.Server))
+}
+
+var wrote = regexp.MustCompile(`checkpoint complete: wrote (\d+) buffers`)
+
+// written is how many pages the last checkpoint wrote, by the server's own word.
+func (l *loaded) written() (float64, error) {
+	all := wrote.FindAllStringSubmatch(l.house.Log(l.leader.Server, 200), -1)
+	if len(all) == 0 {
+		return 0, errors.New("the server's log tells of no checkpoint")
+	}
+	return strconv.ParseFloat(all[len(all)-1][1], 64)
 }

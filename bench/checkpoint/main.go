@@ -66,6 +66,7 @@ func parse(args []string) (settings, error) {
 // measured is what came of the stops after so many checkpoints.
 type measured struct {
 	stop   []float64   // ms, one a stop
+	pages  []float64   // that it wrote
 	before [][]float64 // ms of each checkpoint before it
 }
 
@@ -85,13 +86,13 @@ func report(ctx context.Context, s settings, out io.Writer) (err error) {
 	for round := range s.rounds {
 		for i := range most {
 			n := (i+round)%most + 1 // each begins every third round
-			stop, before, err := l.measure(ctx, n)
+			stop, pages, before, err := l.measure(ctx, n)
 			if err != nil {
 				return err
 			}
 			r := &results[n-1]
-			r.stop, r.before = append(r.stop, stop), append(r.before, before)
-			fmt.Fprintf(s.logger, "%d/%d after %d: checkpoints of %s ms, stopped in %.0f ms\n", round+1, s.rounds, n, list(before), stop)
+			r.stop, r.pages, r.before = append(r.stop, stop), append(r.pages, pages), append(r.before, before)
+			fmt.Fprintf(s.logger, "%d/%d after %d: checkpoints of %s ms, stopped in %.0f ms, which wrote %.0f pages\n", round+1, s.rounds, n, list(before), stop, pages)
 		}
 	}
 	return print(out, results, s)
@@ -108,7 +109,7 @@ func list(values []float64) string {
 func print(out io.Writer, results []measured, s settings) error {
 	fmt.Fprintf(out, "a fast stop under %d clients that update %d MiB at random, %d stops of each kind, ms\n\n", s.clients, s.mib, s.rounds)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "checkpoints before\tstop, median\tworst\tthe checkpoints, medians\t\n")
+	fmt.Fprintf(w, "checkpoints before\tstop, median\tworst\tpages it wrote\tthe checkpoints, medians\t\n")
 	line := map[string]any{"bench": "checkpoint", "runs": s.rounds, "failed": 0, "lost": 0}
 	for i, r := range results {
 		var each []float64
@@ -119,8 +120,8 @@ func print(out io.Writer, results []measured, s settings) error {
 			}
 			each = append(each, median(nth))
 		}
-		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%s\t\n", i+1, median(r.stop), slices.Max(r.stop), list(each))
-		line[fmt.Sprintf("after_%d", i+1)] = map[string]any{"median_ms": tenth(median(r.stop)), "worst_ms": tenth(slices.Max(r.stop))}
+		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%s\t\n", i+1, median(r.stop), slices.Max(r.stop), median(r.pages), list(each))
+		line[fmt.Sprintf("after_%d", i+1)] = map[string]any{"median_ms": tenth(median(r.stop)), "worst_ms": tenth(slices.Max(r.stop)), "pages": median(r.pages)}
 	}
 	w.Flush()
 	fmt.Fprintln(out)
