@@ -88,6 +88,14 @@ func BeGuardian(ctx context.Context, in io.Reader, open func() (Engine, error), 
 	}
 	ctx, cancel := context.WithTimeout(ctx, guardianTries)
 	defer cancel()
+	// A program that is frozen in the middle of an act holds what it acts on, and
+	// nobody could act there before it wakes.
+	first, stop := context.WithTimeout(ctx, guardianGrace)
+	err = e.TakeOver(first, h.Epoch, []engine.Server{h.Old, h.New}, h.Pools)
+	stop()
+	if errors.Is(err, context.DeadlineExceeded) && w.EndFrozen() {
+		log.Warn("the program is frozen in the middle of an act, and was ended")
+	}
 	err = h.LetGo(ctx, e, log)
 	if isStale(err) {
 		log.Info("somebody else goes on with the switch; nothing is left to do")
@@ -98,6 +106,10 @@ func BeGuardian(ctx context.Context, in io.Reader, open func() (Engine, error), 
 
 // guardianTries is how long a guardian tries: longer than a client of a pool waits.
 const guardianTries = 150 * time.Second
+
+// guardianGrace is how long a guardian lets a program that says nothing hold on to
+// a server or a pool.
+const guardianGrace = 500 * time.Millisecond
 
 // guardianPatience is how long a switch waits for its guardian.
 const guardianPatience = time.Second

@@ -2,6 +2,9 @@ package jobs_test
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -92,6 +95,43 @@ func TestMeasuredGuardianStartsTheDeadLeader(t *testing.T) {
 		h.destroyed(old)
 	}
 	p.close("the new leader died twice", true)
+}
+
+// A program that is frozen while it acts on a pool would keep its guardian from it
+// until it wakes: it is ended.
+func TestMeasuredProgramFrozenInAnActIsEnded(t *testing.T) {
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	p := h.pooled(leader, 2)
+	h.locks = filepath.Join(h.engine.Home, "pools", fmt.Sprint(*p.attachment.PoolID), "epoch")
+	h.handOver()
+	from := time.Now()
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen := h.startWorker(point{"before", "do", "fence_writes"}, syscall.SIGSTOP)
+	p.mustWrite("before it is frozen")
+	waitUntil(t, "it is frozen", func() bool {
+		return len(frozen.points()) > 0 && slices.Contains(frozen.points(), point{"before", "do", "fence_writes"}.String())
+	})
+	p.mustWrite("while the program is frozen in an act")
+	gap := p.writers.Between(from, time.Now()).LongestGap
+	t.Logf("a client waited for %s", gap.Round(time.Millisecond))
+	// The wait of a switch, and 3 s more.
+	if gap > 3500*time.Millisecond {
+		t.Errorf("a client waited for %s\n%s", gap, h.guardianLog(0))
+	}
+	frozen.kill()
+	h.awaitNoGuardian()
+	h.locks = ""
+	again := h.startWorker(point{}, 0)
+	op = h.ended(op, nil, platform.OperationCompleted)
+	again.kill()
+	h.takeBack()
+	h.tookOver(op)
+	p.close("frozen in an act", true)
 }
 
 // A run that ends in an undo after the pools were let go leaves no guardian:

@@ -47,6 +47,7 @@ type house struct {
 	catalogue  func(*platform.Catalogue)     // changes what the plans hold; nil for as shipped
 	hooks      *webhook.Sender               // sends webhooks; nil where a test has none
 	receiver   string                        // where worker processes may send webhooks: host and port
+	locks      string                        // an epoch file that a worker process holds when it sends itself its signal
 	elects     bool                          // a worker process holds the engine, as the program does
 }
 

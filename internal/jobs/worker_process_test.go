@@ -55,6 +55,7 @@ type orders struct {
 	Point                string
 	Signal               syscall.Signal
 	Receiver             string // host and port that webhooks may go to
+	Locks                string // an epoch file that it holds when it sends itself the signal
 	Elect                bool
 }
 
@@ -91,6 +92,15 @@ func work(text string) error {
 			return nil
 		}
 		o.Point = ""
+		if o.Locks != "" {
+			file, err := os.OpenFile(o.Locks, os.O_RDWR, 0)
+			if err == nil {
+				err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
+			}
+			if err != nil {
+				return err
+			}
+		}
 		return syscall.Kill(os.Getpid(), o.Signal) // nobody gets past this with SIGKILL
 	}, func(c *jobs.Config) { c.Hooks, c.Guard, c.Elect = hooks, guardBy(engine, o.Home), o.Elect })
 	if err != nil {
@@ -115,7 +125,7 @@ type worker struct {
 func (h *house) startWorker(p point, signal syscall.Signal) *worker {
 	h.t.Helper()
 	w := &worker{h: h, trace: filepath.Join(h.t.TempDir(), "trace"), ended: make(chan struct{})}
-	o := orders{Control: h.control, Home: h.engine.Home, Trace: w.trace, Deadline: h.deadline, Point: p.String(), Signal: signal, Receiver: h.receiver, Elect: h.elects}
+	o := orders{Control: h.control, Home: h.engine.Home, Trace: w.trace, Deadline: h.deadline, Point: p.String(), Signal: signal, Receiver: h.receiver, Elect: h.elects, Locks: h.locks}
 	text, err := json.Marshal(o)
 	if err != nil {
 		h.t.Fatal(err)

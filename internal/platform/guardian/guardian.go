@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -39,6 +41,9 @@ const Command = "guard-pools"
 var ErrEnded = errors.New("the guardian has ended")
 
 const dismissed = 'x'
+
+// watchedVariable tells a guardian the process that it watches.
+const watchedVariable = "CHANGEOVER_GUARDED_PROCESS"
 
 // Guardian is a running guardian as the program sees it that it watches.
 type Guardian struct {
@@ -78,7 +83,7 @@ func Start(program string, env []string, dir string, brief []byte) (*Guardian, e
 	}
 	cmd := exec.Command(program, Command)
 	cmd.Args[0] = os.Args[0] // as this program calls itself, from wherever its file was taken
-	cmd.Env, cmd.Dir = env, dir
+	cmd.Env, cmd.Dir = append(env[:len(env):len(env)], watchedVariable+"="+strconv.Itoa(os.Getpid())), dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = read, log, log, []*os.File{readyWrite}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
@@ -170,8 +175,10 @@ func (g *Guardian) end(word byte) {
 
 // Watch is the guardian's own side.
 type Watch struct {
-	Brief []byte
-	beats chan byte
+	Brief   []byte
+	beats   chan byte
+	watched *os.Process // nil: it is gone already
+	closed  atomic.Bool // its end of the pipe: it is gone, or has left its guardian to itself
 }
 
 // Begin reads the brief from in and says that it is there on the descriptor 3.
@@ -184,10 +191,14 @@ func Begin(in io.Reader) (*Watch, error) {
 		return nil, fmt.Errorf("there is no brief: %w", err)
 	}
 	w := &Watch{Brief: brief, beats: make(chan byte)}
+	if pid := os.Getppid(); strconv.Itoa(pid) == os.Getenv(watchedVariable) {
+		w.watched, _ = os.FindProcess(pid) // by a handle where there are such, so that it is no other one later
+	}
 	go func() {
 		for {
 			b, err := text.ReadByte()
 			if err != nil {
+				w.closed.Store(true)
 				return
 			}
 			w.beats <- b
@@ -201,6 +212,12 @@ func (w *Watch) Ready() {
 	ready := os.NewFile(3, "ready")
 	_, _ = ready.Write([]byte{'r'}) // who is not there any more need not know
 	_ = ready.Close()
+}
+
+// EndFrozen ends the watched program with SIGKILL where it is there and only says
+// nothing. One that is gone, or has left its guardian to itself, is left alone.
+func (w *Watch) EndFrozen() bool {
+	return w.watched != nil && !w.closed.Load() && w.watched.Kill() == nil
 }
 
 // Abandoned returns true when the watched program has been silent for too long,
