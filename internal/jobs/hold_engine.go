@@ -23,6 +23,7 @@ func (j *Jobs) holdEngine(ctx context.Context) {
 		held, letGo := context.WithCancel(ctx)
 		if err := j.work(held); err != nil {
 			j.Log.Error("the runners do not start; they are started again", "error", err)
+			closeSoon(conn) // with the lock: whoever starts runners next needs it
 		} else {
 			j.keepEngine(ctx, conn)
 		}

@@ -71,6 +71,8 @@ type Jobs struct {
 	startedAt time.Time // when work started
 
 	running  sync.WaitGroup // what work started
+	aside    sync.Map       // the ids of operations that are run without River now
+	starting sync.Map       // the ids of servers that are started now
 	holding  sync.WaitGroup // the wait for the engine
 	stop     context.CancelFunc
 	stopWork context.CancelFunc
@@ -180,7 +182,11 @@ type operationWorker struct {
 
 // Work runs the operation until it ends or waits long.
 func (w *operationWorker) Work(ctx context.Context, job *river.Job[operationArgs]) error {
-	err := w.jobs.runOperation(ctx, job.Args.OperationID)
+	return w.run(ctx, job.Args.OperationID)
+}
+
+func (w *operationWorker) run(ctx context.Context, id int64) error {
+	err := w.jobs.runOperation(ctx, id)
 	var snooze *workflow.Snooze
 	switch {
 	case err == nil, errors.Is(err, workflow.ErrEnded), errors.Is(err, workflow.ErrHeld), errors.Is(err, workflow.ErrOvertaken):
@@ -190,9 +196,9 @@ func (w *operationWorker) Work(ctx context.Context, job *river.Job[operationArgs
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	w.jobs.Log.Warn("an operation's run ended early; it is run again", "operation", job.Args.OperationID, "error", err)
+	w.jobs.Log.Warn("an operation's run ended early; it is run again", "operation", id, "error", err)
 	// River stores its jobs' errors; ours may quote a server, so it gets a pointer instead.
-	return fmt.Errorf("operation %d ended early; see the log", job.Args.OperationID)
+	return fmt.Errorf("operation %d ended early; see the log", id)
 }
 
 func (j *Jobs) runOperation(ctx context.Context, id int64) error {

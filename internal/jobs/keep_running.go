@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"changeover/internal/db"
 )
@@ -16,7 +18,7 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var stopped, again, still []int64
+	var stopped, again []int64
 	for _, s := range servers {
 		server, err := j.engineServer(s.Server)
 		if err != nil {
@@ -34,21 +36,60 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 			again = append(again, s.ID)
 		}
 	}
-	for _, id := range stopped {
-		if err := j.startServer(ctx, id); err != nil {
-			if !isStale(err) {
+	run, still := j.startServers(ctx, stopped)
+	return j.tellRestarted(ctx, append(again, run...), still)
+}
+
+const (
+	// startsAtOnce is how many servers are started at the same time.
+	startsAtOnce = 4
+	// startPatience is how long a look waits for them.
+	startPatience = 10 * time.Second
+)
+
+// startServers starts servers side by side, and returns those that run and those
+// that do not yet. One that takes longer, to recover or because its disk is slow,
+// goes on from the side: no other one waits for it, and a later look tells of it.
+func (j *Jobs) startServers(ctx context.Context, ids []int64) (run, still []int64) {
+	free, done, begun := make(chan struct{}, startsAtOnce), make(chan int64, len(ids)), 0
+	for _, id := range ids {
+		if _, starts := j.starting.LoadOrStore(id, true); starts {
+			continue
+		}
+		begun++
+		j.running.Go(func() {
+			defer j.starting.Delete(id)
+			free <- struct{}{}
+			defer func() { <-free }()
+			err := j.startServer(ctx, id)
+			if err == nil {
+				err = db.SetServerRunsAgain(ctx, j.Pool, id)
+			}
+			switch {
+			case err == nil:
+				done <- id
+				return
+			case !isStale(err) && ctx.Err() == nil:
 				// Its page shows why; the next look tries again.
 				j.Log.Error("a server that should run does not start", "server", id, "error", err)
 			}
-			still = append(still, id)
-			continue
-		}
-		if err := db.SetServerRunsAgain(ctx, j.Pool, id); err != nil {
-			return err
-		}
-		again = append(again, id)
+			done <- 0
+		})
 	}
-	return j.tellRestarted(ctx, again, still)
+	patience := time.NewTimer(startPatience)
+	defer patience.Stop()
+	for range begun {
+		select {
+		case id := <-done:
+			if id != 0 {
+				run = append(run, id)
+			}
+			continue
+		case <-patience.C:
+		}
+		break
+	}
+	return run, slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(run, id) })
 }
 
 // startServer takes its epoch before it looks once more: an operation that

@@ -3,6 +3,8 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/platform"
@@ -112,13 +114,27 @@ func (j *Jobs) keepPools(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var all sync.WaitGroup
+	free := make(chan struct{}, poolsAtOnce)
 	for _, p := range pools {
-		if err := j.keepPool(ctx, p.ID); err != nil && !isStale(err) && ctx.Err() == nil {
-			j.Log.Error("a connection pool is not as it should be; it is tried again", "pool", p.ID, "error", err)
-		}
+		all.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			// One that hangs keeps neither the others waiting nor its lock for ever.
+			bounded, cancel := context.WithTimeout(ctx, keepPoolWithin)
+			defer cancel()
+			if err := j.keepPool(bounded, p.ID); err != nil && !isStale(err) && ctx.Err() == nil {
+				j.Log.Error("a connection pool is not as it should be; it is tried again", "pool", p.ID, "error", err)
+			}
+		})
 	}
+	all.Wait()
 	return nil
 }
+
+// keepPoolWithin is how long a look at one pool may take: longer than a PgBouncer
+// that does not answer is given, and than a new one may take to start.
+const keepPoolWithin = 15 * time.Second
 
 // keepPool takes its epoch before it looks, so that an operation which claims
 // the database afterwards has a higher one.

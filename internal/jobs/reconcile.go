@@ -28,23 +28,35 @@ func (j *Jobs) every(ctx context.Context, what string, look func(context.Context
 	}
 }
 
-// reconcile makes sure that somebody works on every open operation: a job for
-// each that no runner holds and no job waits for. A job that River believes to
-// be running is not trusted: after a kill -9 that is what River believes for an
-// hour; the advisory lock is gone at once.
+// reconcile makes sure that somebody works on every open operation that no runner
+// holds: a new job where none waits. A job that River believes to be running is
+// not trusted: after a kill -9 that is what River believes for an hour; the
+// advisory lock is gone at once. Nor is one that waits although it is due.
 func (j *Jobs) reconcile(ctx context.Context) error {
-	ids, err := abandoned(ctx, j.Pool)
+	list, err := idle(ctx, j.Pool)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
-			_, err := j.river.InsertTx(ctx, tx, operationArgs{OperationID: id}, nil)
-			return err
-		}); err != nil {
+	for _, o := range list {
+		switch {
+		case o.Unfetched:
+			j.runAside(ctx, o.ID)
+		case o.Unscheduled:
+			// The process among River's clients that moves jobs when they are due was
+			// killed, and the next one is not elected for up to 15 s.
+			err = db.InTx(ctx, j.Pool, func(tx pgx.Tx) error { return j.wake(ctx, tx, o.ID) })
+		default:
+			err = db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
+				_, err := j.river.InsertTx(ctx, tx, operationArgs{OperationID: o.ID}, nil)
+				return err
+			})
+			if err == nil {
+				j.Log.Info("an operation that nobody ran is run again", "operation", o.ID)
+			}
+		}
+		if err != nil {
 			return err
 		}
-		j.Log.Info("an operation that nobody ran is run again", "operation", id)
 	}
 	return j.wakeDue(ctx)
 }
@@ -58,19 +70,48 @@ func takeUp(ctx context.Context, pool *pgxpool.Pool) error {
 	return err
 }
 
-// abandoned are the open operations without a runner and without a waiting job.
-func abandoned(ctx context.Context, pool *pgxpool.Pool) ([]int64, error) {
+// runAside runs an operation without River, which has not fetched its job: its
+// fetching hangs, or somebody holds the row. Whoever fetches it later finds the
+// operation held, or ended. What waits is looked at again with the next reconcile.
+func (j *Jobs) runAside(ctx context.Context, id int64) {
+	if _, runs := j.aside.LoadOrStore(id, true); runs {
+		return
+	}
+	j.Log.Warn("River does not fetch an operation's job; the operation is run without it", "operation", id)
+	j.running.Go(func() {
+		defer j.aside.Delete(id)
+		_ = (&operationWorker{jobs: j}).run(ctx, id) // said in the log; it is tried again
+	})
+}
+
+// idleOperation is an open one without a runner.
+type idleOperation struct {
+	ID int64
+	// Unfetched: River should have fetched its job seconds ago. Unscheduled: its job
+	// was put off until a time that has come.
+	Unfetched, Unscheduled bool
+}
+
+// overdueAfter is for how long a job that is due is trusted to be run.
+const overdueAfter = 3 * time.Second
+
+// idle are the open operations without a runner and without a job that will be
+// run when it is due.
+func idle(ctx context.Context, pool *pgxpool.Pool) ([]idleOperation, error) {
 	rows, err := pool.Query(ctx, `
-		select o.id from operations o
+		select o.id, coalesce(bool_or(r.state = 'available'), false) as unfetched, count(r.id) > 0 as unscheduled
+		from operations o
+		left join river_job r on r.kind = 'operation' and (r.args ->> 'operation_id')::bigint = o.id
+			and r.state in ('available', 'scheduled', 'retryable', 'pending')
 		where o.state in ('running', 'undoing')
 		and o.requested_at < now() - interval '2 seconds' -- its first job may be between River and the lock
 		and not exists (select from pg_locks l where l.locktype = 'advisory' and l.classid = $1::oid and l.objid = o.id::oid
 			and l.database = (select oid from pg_database where datname = current_database()))
-		and not exists (select from river_job r where r.kind = 'operation' and (r.args ->> 'operation_id')::bigint = o.id
-			and r.state in ('available', 'scheduled', 'retryable', 'pending'))
-		order by o.id`, uint32(lockSpace))
+		group by o.id
+		having coalesce(max(r.scheduled_at) < now() - $2::interval, true)
+		order by o.id`, uint32(lockSpace), overdueAfter)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[int64])
+	return pgx.CollectRows(rows, pgx.RowToStructByName[idleOperation])
 }
