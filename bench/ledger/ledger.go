@@ -52,14 +52,17 @@ type Options struct {
 	// AnswerTimeout ends a transaction that gets no answer, whose outcome is
 	// unknown if its commit was already sent; 10 s when 0.
 	AnswerTimeout time.Duration
-	// AllSynchronous leaves synchronous_commit alone everywhere. Otherwise writer
-	// 0 turns it off: a server that is stopped as it should be keeps those
+	// AllSynchronous leaves synchronous_commit alone everywhere. Otherwise the
+	// first writer turns it off: a server that is stopped as it should be keeps those
 	// commits, too.
 	AllSynchronous bool
 	// Pooled is for writers behind a pool that gives each transaction another
-	// session: nothing is prepared by name, and writer 0 turns synchronous_commit
+	// session: nothing is prepared by name, and the first turns synchronous_commit
 	// off in each of its transactions.
 	Pooled bool
+	// First is the number of the first writer: where two Writers share a database,
+	// so that each has rows of its own.
+	First int
 }
 
 func (o Options) withDefaults() Options {

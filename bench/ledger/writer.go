@@ -123,7 +123,7 @@ func (w *Writers) open(ctx context.Context, me *writer, now time.Duration) (*pgx
 	me.mu.Lock()
 	me.opens = append(me.opens, opened)
 	me.mu.Unlock()
-	if me.id == 0 && !w.options.AllSynchronous && !w.options.Pooled {
+	if me.id == w.options.First && !w.options.AllSynchronous && !w.options.Pooled {
 		_, err = conn.Exec(ctx, "set synchronous_commit = off")
 	}
 	if err == nil && me.first == 0 {
@@ -157,7 +157,7 @@ func (w *Writers) write(ctx context.Context, conn *pgx.Conn, id int, n int64) (o
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.options.AnswerTimeout)
 	defer cancel()
 	begin := "begin"
-	if id == 0 && w.options.Pooled && !w.options.AllSynchronous {
+	if id == w.options.First && w.options.Pooled && !w.options.AllSynchronous {
 		begin = "begin; set local synchronous_commit = off"
 	}
 	if _, err := conn.PgConn().Exec(ctx, begin).ReadAll(); err != nil {

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// Writers are the running writers of one ledger. At most one of them may run on
-// a database at a time; a later one goes on with the numbers that it finds.
+// Writers are the running writers of one ledger. Two of them may run on a
+// database at a time only with numbers of their own (Options.First); a later one
+// goes on with what it finds.
 type Writers struct {
 	started time.Time
 	options Options
@@ -20,7 +21,8 @@ type Writers struct {
 	gate sync.RWMutex // a writer holds it for each attempt, a pause for all its length
 }
 
-// Start sets n writers to work, numbered from 0, until Stop or until ctx ends.
+// Start sets n writers to work, numbered from Options.First, until Stop or until
+// ctx ends.
 // The tables must be there (Setup). It does not wait for the first commit;
 // WaitForCommits does.
 func Start(ctx context.Context, source URLSource, n int, options Options) *Writers {
@@ -34,8 +36,8 @@ func Start(ctx context.Context, source URLSource, n int, options Options) *Write
 		done:    make(chan struct{}),
 	}
 	var running sync.WaitGroup
-	for id := range n {
-		me := &writer{id: id}
+	for i := range n {
+		me := &writer{id: options.First + i}
 		w.writers = append(w.writers, me)
 		running.Go(func() { w.run(ctx, me) })
 	}
