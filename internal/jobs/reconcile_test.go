@@ -1,9 +1,16 @@
 package jobs_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"changeover/internal/jobs"
 	"changeover/internal/platform"
+	"changeover/internal/platform/engine"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // An operation goes on although its job is not run when it is due: somebody holds
@@ -43,4 +50,105 @@ func TestOperationGoesOnWithoutItsJob(t *testing.T) {
 		h.takeBack()
 		h.ended(op, nil, platform.OperationCompleted)
 	})
+}
+
+// slowStarter is an engine with one server that does not get ready, as one that
+// recovers for long.
+type slowStarter struct {
+	jobs.Engine
+	slow int64
+}
+
+func (e *slowStarter) Start(ctx context.Context, epoch int64, s engine.Server) error {
+	if s.ID == atomic.LoadInt64(&e.slow) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return e.Engine.Start(ctx, epoch, s)
+}
+
+// A server that takes long to start keeps no other one from being started, whether
+// it dies before or after.
+func TestSlowStartKeepsNoOtherServerWaiting(t *testing.T) {
+	t.Parallel()
+	starter := &slowStarter{}
+	h := newHouse(t, withEngine(func(e jobs.Engine) jobs.Engine { starter.Engine = e; return starter }))
+	slow, other := h.leader("standard-0"), h.leader("standard-0")
+	atomic.StoreInt64(&starter.slow, h.serverOf(slow).ID)
+	h.kill9(slow)
+	for range 2 {
+		h.kill9(other)
+		waitUntil(t, "the other server takes writes again", func() bool { return h.write(other) == nil })
+	}
+	atomic.StoreInt64(&starter.slow, 0)
+}
+
+// The runners could not be started, though the control database answers: they
+// are started again, by whoever holds the engine then.
+func TestEngineIsGivenBackWhenRunnersDoNotStart(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withoutRunner)
+	h.tell(`alter table river_queue rename to river_queue_away`)
+	j, err := newJobs(h.pool, h.engine.Engine, h.sealer, 0, nil, func(c *jobs.Config) { c.Elect = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds := func() bool {
+		var n int
+		err := h.pool.QueryRow(t.Context(), `select count(*) from pg_locks where locktype = 'advisory' and classid = 25448 and objid = 0
+			and database = (select oid from pg_database where datname = current_database())`).Scan(&n)
+		return err == nil && n > 0
+	}
+	if err := j.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := j.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	waitUntil(t, "it holds the engine", holds)
+	waitUntil(t, "it has given the engine back", func() bool { return !holds() })
+	h.tell(`alter table river_queue_away rename to river_queue`)
+	op, err := h.jobs.StartCreateDatabase(t.Context(), actor, h.app.ID, "standard-0", h.engine.Installations()[0].Major)
+	h.ended(op, err, platform.OperationCompleted)
+}
+
+// Whoever starts an operation needs one connection to the control database, not
+// a second one while it has the first: of many that ask at once none waits for all
+// the others.
+func TestStartNeedsOneConnection(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leader := h.leader("standard-0")
+	h.handOver()
+	config := h.pool.Config().Copy()
+	config.MaxConns = 1
+	one, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	j, err := newJobs(one, h.engine.Engine, h.sealer, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	start := map[string]func() (platform.Operation, error){
+		"destroy": func() (platform.Operation, error) { return j.StartDestroy(ctx, actor, leader.ID, h.app.Name) },
+		"fence":   func() (platform.Operation, error) { return j.StartFence(ctx, actor, leader.ID, h.app.Name) },
+		"follower": func() (platform.Operation, error) {
+			return j.StartCreateFollower(ctx, actor, leader.ID, h.app.ID, "standard-0", "")
+		},
+		"upgrade": func() (platform.Operation, error) {
+			return j.StartUpgrade(ctx, actor, jobs.Upgrade{DatabaseID: leader.ID, Plan: "standard-2", When: jobs.UpgradeInWindow})
+		},
+	}
+	for name, fn := range start {
+		_, err := fn() // most are refused, which is not what is asked here
+		if ctx.Err() != nil {
+			t.Fatalf("%s waits for a second connection: %v", name, err)
+		}
+	}
 }
