@@ -112,7 +112,9 @@ func (t *trial) begin(ctx context.Context) error {
 	options.Pooled, options.First = true, 100
 	t.pooled = ledger.Start(context.WithoutCancel(ctx), t.source(&t.urls.pool, "DATABASE_CONNECTION_POOL_URL"), t.writers, options)
 	t.began = time.Now()
-	return t.allWrite(ctx)
+	limited, cancel := context.WithTimeout(ctx, writesWithin)
+	defer cancel()
+	return errors.Join(t.direct.WaitForCommits(limited, 3), t.pooled.WaitForCommits(limited, 3))
 }
 
 // source reads a config var as an app would that keeps what it read last.
