@@ -1,0 +1,98 @@
+package jobs_test
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"changeover/internal/jobs"
+	"changeover/internal/platform"
+)
+
+// The candidate is killed while the old leader is stopped, before it has written
+// down what it was sent last. Nobody is held for the rest of the deadline: the old
+// leader is opened at once.
+func TestCandidateThatCrashedHoldsNobody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withDeadline(time.Hour), func(h *house) { h.durable = true })
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	p := h.pooled(leader, 2)
+	h.setHook(func(when, what, step string) error {
+		if (point{when, what, step}) == (point{"before", "do", "fence_writes"}) {
+			h.kill9(follower) // it is started when it is asked for the end of the WAL, and the old leader is stopped
+		}
+		return nil
+	})
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationUndone)
+	h.setHook(nil)
+	if !strings.Contains(op.Reason, "has not received the end of the WAL") {
+		t.Errorf("it was put back because %s", op.Reason)
+	}
+	p.close("after the candidate crashed", false)
+	h.inOrder("after the candidate crashed")
+}
+
+// signalTitled sends a signal to those processes of a database's server that call
+// themselves so, and returns how many there are.
+func (h *house) signalTitled(d platform.Database, title string, signal syscall.Signal) (n int) {
+	h.t.Helper()
+	pids, err := h.engine.Processes(h.serverOf(d))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, pid := range pids {
+		text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline") // gone meanwhile: not one of them
+		if strings.Contains(string(text), title) && syscall.Kill(pid, signal) == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// After the point of no return a guardian has opened the old leader, which takes
+// writes that the candidate does not get. The old leader is stopped anew, its new
+// end is noted, and then the program dies and the candidate with it. What was
+// noted proves nothing: the next attempt promotes the candidate only once it has
+// everything.
+func TestNotedEndIsNoProof(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(h *house) { h.durable = true })
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	p := h.pooled(leader, 2)
+	h.handOver()
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.startWorker(point{"before", "do", "unfollow"}, syscall.SIGKILL).awaitEnd()
+	p.mustWrite("let go by the guardian")
+	h.awaitNoGuardian()
+	// The candidate answers, but writes nothing down from here on.
+	if h.signalTitled(follower, "walreceiver", syscall.SIGSTOP) != 1 {
+		t.Fatal("the follower receives nothing")
+	}
+	p.mustWrite("what the candidate does not get")
+	noted := func() (lsn string) {
+		if err := h.pool.QueryRow(t.Context(), `select shutdown_lsn::text from changeovers where operation_id = $1`, op.ID).Scan(&lsn); err != nil {
+			t.Fatal(err)
+		}
+		return lsn
+	}
+	before := noted()
+	second := h.startWorker(point{}, 0)
+	waitUntil(t, "the new end of the old leader is noted", func() bool {
+		h.signalTitled(leader, "walsender", syscall.SIGTERM) // it would wait a minute for the one that takes nothing
+		return noted() != before
+	})
+	second.kill()
+	h.kill9(follower)
+	h.takeBack()
+	h.tookOver(h.ended(op, nil, platform.OperationCompleted))
+	p.close("after the second attempt died", false)
+}
