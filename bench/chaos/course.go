@@ -53,10 +53,7 @@ func (t *trial) turn(ctx context.Context, most int) error {
 	c := &course{task: t.fleet.next(), goesOn: -1}
 	// Drawn before anything happens, so that a seed gives the same ones again.
 	c.harms = t.draw(c.task, most)
-	was, err := t.control.servers(ctx)
-	if err != nil {
-		return err
-	}
+	t.known(ctx)
 	leaderURL, err := t.api.Reveal(ctx, t.fleet.leader)
 	if err != nil {
 		return err
@@ -83,7 +80,7 @@ func (t *trial) turn(ctx context.Context, most int) error {
 			t.runNow(pressing, c.id)
 		})
 	}
-	err = t.observe(ctx, c, leaderURL, was)
+	err = t.observe(ctx, c, leaderURL)
 	close(ended)
 	all.Wait()
 	if err != nil {
@@ -132,7 +129,7 @@ func (t *trial) inflict(ctx context.Context, c *course, h *harm, ended <-chan st
 }
 
 // observe looks at the operation until it has ended, and at both servers of a switch.
-func (t *trial) observe(ctx context.Context, c *course, leaderURL string, was []server) error {
+func (t *trial) observe(ctx context.Context, c *course, leaderURL string) error {
 	ctx, cancel := context.WithTimeout(ctx, endsWithin)
 	defer cancel()
 	var watch *ledger.TwoWritable
@@ -143,7 +140,7 @@ func (t *trial) observe(ctx context.Context, c *course, leaderURL string, was []
 	}()
 	back := t.watchReady(ctx)
 	var freeSince time.Time // since nobody has the operation although the program is ready
-	dumped := false
+	lastHeld, dumped := c.began, false
 	for {
 		now, err := t.control.operation(ctx, c.id)
 		if err == nil {
@@ -157,15 +154,11 @@ func (t *trial) observe(ctx context.Context, c *course, leaderURL string, was []
 			if !freeSince.IsZero() {
 				c.goesOn = max(c.goesOn, time.Since(freeSince))
 			}
-			freeSince = time.Time{}
+			freeSince, lastHeld = time.Time{}, time.Now()
 		default:
 			if freeSince.IsZero() {
-				freeSince = ready
-				if freeSince.Before(c.began) {
-					freeSince = c.began
-				}
-				if c.goesOn >= 0 || len(c.harms) == 0 {
-					freeSince = time.Now()
+				if freeSince = lastHeld; ready.After(lastHeld) {
+					freeSince = ready
 				}
 			}
 			if waits := time.Since(freeSince); waits > goesOnWithin && !dumped {
@@ -178,7 +171,7 @@ func (t *trial) observe(ctx context.Context, c *course, leaderURL string, was []
 			return nil
 		}
 		if c.switches && watch == nil && err == nil {
-			watch = t.watchBoth(ctx, leaderURL, was)
+			watch = t.watchBoth(ctx, leaderURL)
 		}
 		select {
 		case <-ctx.Done():
@@ -192,12 +185,8 @@ func (t *trial) observe(ctx context.Context, c *course, leaderURL string, was []
 
 // watchBoth begins to try writes on the leader and on the candidate, once that is
 // there; nil before.
-func (t *trial) watchBoth(ctx context.Context, leaderURL string, was []server) *ledger.TwoWritable {
-	list, err := t.control.servers(ctx)
-	if err != nil {
-		return nil
-	}
-	for _, s := range list {
+func (t *trial) watchBoth(ctx context.Context, leaderURL string) *ledger.TwoWritable {
+	for _, s := range t.known(ctx) {
 		candidate := s.Database == t.fleet.leader && !s.Own
 		if t.fleet.stage == 0 {
 			candidate = s.Database == t.fleet.follower && s.Own

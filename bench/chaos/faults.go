@@ -194,13 +194,20 @@ func (t *trial) poolProcesses() []int {
 	return cluster.ProcessesIn(filepath.Join(t.program.Home, "pools"))
 }
 
+// known are the servers as the control database has them, or had them last.
+func (t *trial) known(ctx context.Context) []server {
+	list, err := t.control.servers(ctx)
+	t.lastKnown.Lock()
+	defer t.lastKnown.Unlock()
+	if err == nil {
+		t.lastKnown.list = list
+	}
+	return t.lastKnown.list
+}
+
 // leaderData is where the server is that the app's database has now.
 func (t *trial) leaderData(ctx context.Context) (string, error) {
-	list, err := t.control.servers(ctx)
-	if err != nil {
-		return "", errors.Join(errNobody, err)
-	}
-	for _, s := range list {
+	for _, s := range t.known(ctx) {
 		if s.Own && !s.Follows && (s.Database == t.fleet.leader || s.Database == t.fleet.follower) {
 			return t.dataOf(s), nil
 		}
@@ -210,12 +217,8 @@ func (t *trial) leaderData(ctx context.Context) (string, error) {
 
 // otherData is where one of the other servers is.
 func (t *trial) otherData(ctx context.Context, h *harm) (string, error) {
-	list, err := t.control.servers(ctx)
-	if err != nil {
-		return "", errors.Join(errNobody, err)
-	}
 	var others []string
-	for _, s := range list {
+	for _, s := range t.known(ctx) {
 		if s.Database != t.fleet.fenced && (s.Follows || !s.Own) {
 			others = append(others, t.dataOf(s))
 		}

@@ -32,6 +32,10 @@ type trial struct {
 	began   time.Time
 	found   *findings
 
+	lastKnown struct { // servers, for while the control database is away
+		sync.Mutex
+		list []server
+	}
 	starting sync.Mutex // one hand at a time starts and stops the program
 
 	fleet  fleet
