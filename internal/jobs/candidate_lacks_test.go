@@ -96,3 +96,26 @@ func TestNotedEndIsNoProof(t *testing.T) {
 	h.tookOver(h.ended(op, nil, platform.OperationCompleted))
 	p.close("after the second attempt died", false)
 }
+
+// A candidate that hangs does not keep the app in maintenance mode: past its
+// deadline the preparation of the switch is put back, too.
+func TestPreparationHasADeadline(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withDeadline(time.Second))
+	leader := h.leader("standard-0")
+	follower := h.follower(leader, "standard-0")
+	h.setHook(func(when, what, step string) error {
+		if (point{when, what, step}) == (point{"before", "do", "prepare_switch"}) && h.signalTitled(follower, "checkpointer", syscall.SIGSTOP) != 1 {
+			t.Error("the follower has no checkpointer")
+		}
+		return nil
+	})
+	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
+	op = h.ended(op, err, platform.OperationUndone)
+	h.setHook(nil)
+	h.signalTitled(follower, "checkpointer", syscall.SIGCONT)
+	if !strings.HasPrefix(op.Reason, "The deadline of 10s passed") {
+		t.Errorf("it was put back because %s", op.Reason)
+	}
+	h.inOrder("after the candidate hung")
+}

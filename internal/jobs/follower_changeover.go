@@ -27,7 +27,7 @@ func followerChangeover(deadline time.Duration) []workflow.Step[*changeover] {
 		{Name: "wait_for_pools", Title: "Wait for the connection pools", About: "No transaction through one may have been open for more than 200 ms", Do: (*changeover).waitForPools},
 		{Name: "turn_on_maintenance", Title: "Turn on maintenance mode", About: "The app takes no traffic", Do: (*changeover).turnOnMaintenance, Undo: (*changeover).turnOffMaintenance},
 		{Name: "scale_down", Title: "Scale down", About: "Every process type to 0", Do: (*changeover).scaleDown, Undo: (*changeover).scaleUp},
-		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Do: (*changeover).prepareSwitch, Undo: (*changeover).openOldLeader},
+		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Deadline: prepareTimes * deadline, Do: (*changeover).prepareSwitch, Undo: (*changeover).openOldLeader},
 		{Name: "pause_pools", Title: "Hold the connection pools", About: "Their clients wait; no connection breaks", Downtime: true, Deadline: deadline, Do: (*changeover).pausePools, Undo: (*changeover).releasePools},
 		{Name: "fence_writes", Title: "Fence the old leader", About: "A fast stop; open transactions are rolled back", Downtime: true, Do: (*changeover).fenceWrites, Undo: (*changeover).openOldLeader},
 		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", About: "Replayed past the last record of the old leader", Downtime: true, Do: (*changeover).waitUntilZeroBehind},

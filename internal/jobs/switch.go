@@ -67,6 +67,11 @@ func (c *switcher) close() {
 	}
 }
 
+// prepareTimes is how many times the deadline of the outage the preparation may
+// take: in a changeover the app is in maintenance mode meanwhile, and a server
+// that hangs answers no checkpoint.
+const prepareTimes = 10
+
 // prepareSwitch does all that the outage would otherwise have to wait for, and
 // marks the old leader: from here on, whoever starts it starts it in recovery.
 func (c *switcher) prepareSwitch(ctx context.Context) error {
