@@ -4,6 +4,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -12,8 +13,8 @@ import (
 	"changeover/internal/platform"
 )
 
-// The candidate is killed while the old leader is stopped, before it has written
-// down what it was sent last. Nobody is held for the rest of the deadline: the old
+// The candidate is killed once the old leader is stopped, without what that wrote
+// last. Nobody is held for the rest of the deadline: the old
 // leader is opened at once.
 func TestCandidateThatCrashedHoldsNobody(t *testing.T) {
 	t.Parallel()
@@ -21,9 +22,16 @@ func TestCandidateThatCrashedHoldsNobody(t *testing.T) {
 	leader := h.leader("standard-0")
 	follower := h.follower(leader, "standard-0")
 	p := h.pooled(leader, 2)
+	stopped := make(chan struct{})
+	kill := sync.OnceFunc(func() { close(stopped); h.kill9(follower) })
+	defer kill()
 	h.setHook(func(when, what, step string) error {
-		if (point{when, what, step}) == (point{"before", "do", "fence_writes"}) {
-			h.kill9(follower) // it is started when it is asked for the end of the WAL, and the old leader is stopped
+		switch (point{when, what, step}) {
+		case point{"before", "do", "fence_writes"}:
+			h.signalTitled(follower, "walreceiver", syscall.SIGSTOP)
+			go h.endSenders(leader, stopped)
+		case point{"after", "do", "fence_writes"}:
+			kill()
 		}
 		return nil
 	})
@@ -43,7 +51,7 @@ func (h *house) signalTitled(d platform.Database, title string, signal syscall.S
 	h.t.Helper()
 	pids, err := h.engine.Processes(h.serverOf(d))
 	if err != nil {
-		h.t.Fatal(err)
+		h.t.Error(err)
 	}
 	for _, pid := range pids {
 		text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline") // gone meanwhile: not one of them
@@ -52,6 +60,19 @@ func (h *house) signalTitled(d platform.Database, title string, signal syscall.S
 		}
 	}
 	return n
+}
+
+// endSenders keeps the stop of a leader from waiting a minute for a follower that
+// takes nothing.
+func (h *house) endSenders(leader platform.Database, stopped <-chan struct{}) {
+	for {
+		h.signalTitled(leader, "walsender", syscall.SIGTERM)
+		select {
+		case <-stopped:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // After the point of no return a guardian has opened the old leader, which takes
@@ -86,10 +107,12 @@ func TestNotedEndIsNoProof(t *testing.T) {
 	}
 	before := noted()
 	second := h.startWorker(point{}, 0)
-	waitUntil(t, "the new end of the old leader is noted", func() bool {
-		h.signalTitled(leader, "walsender", syscall.SIGTERM) // it would wait a minute for the one that takes nothing
-		return noted() != before
-	})
+	stopped := make(chan struct{})
+	stop := sync.OnceFunc(func() { close(stopped) })
+	defer stop()
+	go h.endSenders(leader, stopped)
+	waitUntil(t, "the new end of the old leader is noted", func() bool { return noted() != before })
+	stop()
 	second.kill()
 	h.kill9(follower)
 	h.takeBack()
