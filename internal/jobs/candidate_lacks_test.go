@@ -94,6 +94,9 @@ func TestNotedEndIsNoProof(t *testing.T) {
 	h.startWorker(point{"before", "do", "unfollow"}, syscall.SIGKILL).awaitEnd()
 	p.mustWrite("let go by the guardian")
 	h.awaitNoGuardian()
+	waitUntil(t, "the candidate streams from it", func() bool {
+		return query[bool](h, follower, `select exists (select from pg_stat_wal_receiver where status = 'streaming')`)
+	})
 	// The candidate answers, but writes nothing down from here on.
 	if h.signalTitled(follower, "walreceiver", syscall.SIGSTOP) != 1 {
 		t.Fatal("the follower receives nothing")
