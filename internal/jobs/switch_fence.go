@@ -140,6 +140,7 @@ func (c *switcher) awaitReplay(ctx context.Context, candidate *pgx.Conn) error {
 	defer cancel(nil)
 	var moved atomic.Int64
 	moved.Store(time.Now().UnixNano())
+	old := c.old.Server // the look may outlive this by a moment
 	go func() {
 		look := time.NewTicker(100 * time.Millisecond)
 		defer look.Stop()
@@ -149,7 +150,7 @@ func (c *switcher) awaitReplay(ctx context.Context, candidate *pgx.Conn) error {
 				return
 			case <-look.C:
 			}
-			if status, err := c.j.Engine.Status(ctx, c.old.Server); err != nil || status.Running {
+			if status, err := c.j.Engine.Status(ctx, old); err != nil || status.Running {
 				moved.Store(time.Now().UnixNano()) // it may still send
 			}
 			if time.Since(time.Unix(0, moved.Load())) > standsStill {
