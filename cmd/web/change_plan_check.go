@@ -46,8 +46,9 @@ func (a *app) fillPreflight(view *page.ChangePlanView, row db.DatabaseListRow, p
 		})(patience)
 	}
 	if notYet(err) {
+		// The button stays: the operation checks all of it before it changes anything,
+		// and what was typed beside it must not come and go with an answer.
 		view.Asking, view.CheckedAt = true, time.Time{}
-		view.Refusal = or(view.Refusal, "The servers are being looked at. The button comes when they have answered.")
 		return
 	}
 	if err != nil {

@@ -153,9 +153,9 @@ func changePlanChecks(v ChangePlanView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var6 string
-			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(" The servers have not answered yet. What they say comes here by itself; without scripts, check again.")
+			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(" The servers have not answered yet. What they say comes here by itself; without scripts, check again. All of it is checked once more before anything is changed.")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `page/change_plan_parts.templ`, Line: 36, Col: 109}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `page/change_plan_parts.templ`, Line: 36, Col: 168}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 			if templ_7745c5c3_Err != nil {

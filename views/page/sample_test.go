@@ -230,7 +230,6 @@ func heldView(c platform.Catalogue) ChangePlanView {
 func askingView(c platform.Catalogue) ChangePlanView {
 	v := changeView(c)
 	v.Checks, v.CheckedAt, v.Asking = nil, time.Time{}, true
-	v.Refusal = "The servers are being looked at. The button comes when they have answered."
 	v.Connected, v.ConnectedProblem = nil, "Its server has not answered yet. What it says comes here by itself."
 	return v
 }
