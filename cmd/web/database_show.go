@@ -123,6 +123,7 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	if err := a.databaseAttachments(ctx, access, &view, d, attachments, apps); err != nil {
 		return view, err
 	}
+	addTopologyPools(&view.Topology, d.Name, view.Attachments)
 	if err := a.databaseOperations(ctx, row, operations, &view); err != nil {
 		return view, err
 	}

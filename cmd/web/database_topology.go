@@ -9,6 +9,7 @@ import (
 	"changeover/internal/db"
 	"changeover/internal/platform"
 	"changeover/views/component"
+	"changeover/views/page"
 )
 
 // topology is the picture of the leader, its followers and the apps around the
@@ -61,6 +62,17 @@ func addTopologyApps(t *component.Topology, row db.DatabaseListRow, apps []db.Ap
 		for _, app := range apps {
 			if app.Name == name {
 				t.Apps = append(t.Apps, component.TopologyApp{Name: name, Formation: app.Formation, MaintenanceOn: app.MaintenanceOn, To: row.Database.Name})
+			}
+		}
+	}
+}
+
+// addTopologyPools draws the connection pools of a database between it and its apps.
+func addTopologyPools(t *component.Topology, database string, attachments []page.AttachmentRow) {
+	for i, app := range t.Apps {
+		for _, attachment := range attachments {
+			if attachment.PoolID != 0 && attachment.AppName == app.Name && app.To == database {
+				t.Apps[i].Pool = poolPath(database, attachment.PoolID)
 			}
 		}
 	}

@@ -76,6 +76,9 @@ func TestPoolPage(t *testing.T) {
 	path := poolPath(old.Name, *made.PoolID)
 
 	v.get("/databases/" + old.Name)
+	if n := v.page.Find(`.topology-wide [href="` + path + `"]`).Length(); n != 1 {
+		t.Errorf("the picture leads to the pool %d times", n)
+	}
 	if got := v.page.Find(string(id("pool-DATABASE_CONNECTION_POOL"))).AttrOr("href", ""); got != path {
 		t.Errorf("the list of attachments leads to %q", got)
 	}

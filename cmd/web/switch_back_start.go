@@ -56,9 +56,9 @@ func (a *app) showSwitchBack(c echo.Context, form component.Form) error {
 func (a *app) refusedWords(ctx context.Context, databaseID int64) string {
 	outages, err := db.RecentOutages(ctx, a.pool, []int64{databaseID})
 	if ms := medianOf(outages[databaseID]); err == nil && ms > 0 {
-		return fmt.Sprintf("They are refused for about %s ms, as in the last switches of this data, and connections end.", component.Millis(ms))
+		return fmt.Sprintf("They are refused for about %s ms, as in the last switches of this data, and direct connections end.", component.Millis(ms))
 	}
-	return "They are refused for a moment, and connections end. How long was not measured with this data yet."
+	return "They are refused for a moment, and direct connections end. How long was not measured with this data yet."
 }
 
 // switchBackStart serves POST /databases/:database/switch-back.

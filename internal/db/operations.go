@@ -207,6 +207,14 @@ func UpdateStep(ctx context.Context, tx pgx.Tx, s platform.OperationStep) error 
 	return err
 }
 
+// tooLate is a Conflict of an operation with what is asked of it; it leads to
+// the operation, which says how it ended.
+func tooLate(id int64, format string, args ...any) error {
+	err := platform.Conflict(format, args...)
+	err.Link = fmt.Sprintf("/operations/%d", id)
+	return err
+}
+
 // RequestCancel notes that somebody wants the operation put back. It is a
 // Conflict after the point of no return and when the operation has ended.
 func RequestCancel(ctx context.Context, tx pgx.Tx, id int64, actor string) error {
@@ -217,9 +225,9 @@ func RequestCancel(ctx context.Context, tx pgx.Tx, id int64, actor string) error
 	case err != nil:
 		return err
 	case !op.State.Open():
-		return platform.Conflict("This operation has ended; there is nothing left to cancel.")
+		return tooLate(id, "This operation has ended; there is nothing left to cancel.")
 	case op.NoReturnAt != nil:
-		return platform.Conflict("The point of no return was passed at %s UTC; the operation only goes forward now.", op.NoReturnAt.UTC().Format("15:04:05"))
+		return tooLate(id, "The point of no return was passed at %s UTC; the operation only goes forward now.", op.NoReturnAt.UTC().Format("15:04:05"))
 	case op.CancelRequestedBy != "" || op.State == platform.OperationUndoing && op.UndoTo == nil:
 		return nil
 	}

@@ -20,6 +20,7 @@ type TopologyApp struct {
 	MaintenanceOn bool
 	Connections   *int   // nil where it cannot be told
 	To            string // the node's Name; empty means the leader
+	Pool          string // the page of its connection pool; empty: it has none
 }
 
 // TopologyNode is one database in the picture.

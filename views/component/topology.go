@@ -15,6 +15,8 @@ const (
 	topoAppWidth  = 165
 	topoAppHeight = 58
 	topoAppGap    = 18
+	topoPoolX     = 228 // between an app and the leader
+	topoPoolW     = 112
 	topoLeaderX   = 424
 	topoLeaderW   = 239
 	topoLeaderH   = 178 // at least; it grows to the second follower's arrow
@@ -193,7 +195,11 @@ func (t Topology) words() string {
 		b.WriteString(".")
 	}
 	for _, a := range t.Apps {
-		b.WriteString(" App " + a.Name + ".")
+		b.WriteString(" App " + a.Name)
+		if a.Pool != "" {
+			b.WriteString(", with a connection pool")
+		}
+		b.WriteString(".")
 	}
 	return b.String()
 }
