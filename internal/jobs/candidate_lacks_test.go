@@ -38,7 +38,7 @@ func TestCandidateThatCrashedHoldsNobody(t *testing.T) {
 	op, err := h.jobs.StartChangeover(t.Context(), actor, jobs.Changeover{LeaderID: leader.ID, FollowerID: &follower.ID, ConfirmedJobs: true})
 	op = h.ended(op, err, platform.OperationUndone)
 	h.setHook(nil)
-	if !strings.Contains(op.Reason, "has not got everything") {
+	if !strings.Contains(op.Reason, "has not received everything") {
 		t.Errorf("it was put back because %s", op.Reason)
 	}
 	p.close("after the candidate crashed", false)

@@ -171,7 +171,7 @@ func (c *switcher) unfollow(ctx context.Context) error {
 		// The end that is on record may be that of a second fence, which this attempt,
 		// or one before it, has not seen the candidate come past.
 		err := c.awaitReplay(ctx, candidate)
-		if errors.Is(err, errNeverComes) {
+		if errors.Is(err, postgres.ErrNeverComes) {
 			err = c.fenceAnew(ctx) // opened once more, the old leader can send it
 		}
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"changeover/internal/db"
@@ -102,8 +101,8 @@ func (c *switcher) waitUntilZeroBehind(ctx context.Context) error {
 	if notedErr := <-noted; notedErr != nil {
 		return notedErr
 	}
-	if errors.Is(err, errNeverComes) && c.Operation.NoReturnAt == nil {
-		return workflow.Abort("%s has not got everything from %s, which is stopped, and nothing more can come. See in its log why it ended or stands still, then try again.", c.it.name(), c.old.name())
+	if errors.Is(err, postgres.ErrNeverComes) && c.Operation.NoReturnAt == nil {
+		return workflow.Abort("%s has not received everything from %s, which is stopped, and nothing more can come. See in its log why it ended, then try again.", c.it.name(), c.old.name())
 	}
 	if err != nil {
 		return c.lost(err)
@@ -126,48 +125,14 @@ func (c *switcher) waitUntilZeroBehind(ctx context.Context) error {
 	return nil
 }
 
-// errNeverComes is a candidate that lacks the end of the old timeline for good.
-var errNeverComes = errors.New("the candidate stands still before the end of the old timeline, and nothing runs that could send it more")
-
-// standsStill is how long a candidate may make no progress once nothing of the old
-// leader runs: what it has received it replays, and nothing more comes.
-const standsStill = time.Second
-
 // awaitReplay waits until the candidate has replayed past the end of the old
-// timeline, and gives up with errNeverComes where it never will.
+// timeline. postgres.ErrNeverComes where it lacks that end and can never get it.
 func (c *switcher) awaitReplay(ctx context.Context, candidate *pgx.Conn) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var moved atomic.Int64
-	moved.Store(time.Now().UnixNano())
-	old := c.old.Server // the look may outlive this by a moment
-	go func() {
-		look := time.NewTicker(100 * time.Millisecond)
-		defer look.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-look.C:
-			}
-			if status, err := c.j.Engine.Status(ctx, old); err != nil || status.Running {
-				moved.Store(time.Now().UnixNano()) // it may still send
-			}
-			if time.Since(time.Unix(0, moved.Load())) > standsStill {
-				cancel(errNeverComes)
-			}
-		}
-	}()
 	err := postgres.ReplayedPast(ctx, candidate, *c.facts.ShutdownLSN, func(left int64) {
-		moved.Store(time.Now().UnixNano())
 		c.Detail("%s behind", platform.Bytes(left))
 	})
-	switch {
-	case err == nil:
+	if err == nil {
 		c.replayed = *c.facts.ShutdownLSN
-	case errors.Is(context.Cause(ctx), errNeverComes):
-		_ = c.lost(err) // the question was broken off
-		return errNeverComes
 	}
 	return err
 }
@@ -232,7 +197,12 @@ func (c *switcher) caughtUpWithNoted(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return c.lost(postgres.ReplayedPast(ctx, candidate, *c.facts.ShutdownLSN, nil))
+	for {
+		err := postgres.ReplayedPast(ctx, candidate, *c.facts.ShutdownLSN, nil)
+		if !errors.Is(err, postgres.ErrNeverComes) { // which the old leader that runs makes untrue
+			return c.lost(err)
+		}
+	}
 }
 
 // errCandidateMoved is why the kept connection to the candidate is dropped.
