@@ -13,11 +13,11 @@ import (
 
 // check looks at everything once an operation has ended.
 func (t *trial) check(ctx context.Context, c *course) {
-	if !t.awaitReady(ctx, readyWithin) {
-		t.found.add(t, c, "the program is not ready %s after it", readyWithin)
+	if !t.awaitReady(ctx, t.slack*readyWithin) {
+		t.found.add(t, c, "the program is not ready %s after it", t.slack*readyWithin)
 	}
 	for name, w := range map[string]*ledger.Writers{"the app's URL": t.direct, "the pool's URL": t.pooled} {
-		limited, cancel := context.WithTimeout(ctx, writesWithin)
+		limited, cancel := context.WithTimeout(ctx, t.slack*writesWithin)
 		if err := w.WaitForCommits(limited, 3); err != nil {
 			t.found.add(t, c, "%s takes no writes: %v", name, err)
 		}
@@ -29,7 +29,7 @@ func (t *trial) check(ctx context.Context, c *course) {
 	t.judgeRun(c)
 	t.audit(ctx, c)
 	if left := t.leftGuardians(ctx); len(left) > 0 {
-		t.found.add(t, c, "guardians %v are left %s after it", left, guardsWithin)
+		t.found.add(t, c, "guardians %v are left %s after it", left, t.slack*guardsWithin)
 	}
 	if ids := t.leftOpen(ctx); len(ids) > 0 {
 		t.found.add(t, c, "operations %v are open, and nobody has started them: %s", ids, t.control.dump(ctx))
@@ -49,7 +49,7 @@ func (t *trial) judgeRun(c *course) {
 	if c.last.State == "undone" && !harmed {
 		t.found.add(t, c, "it was put back although nothing happened: %s %s", c.last.Reason, c.last.Steps)
 	}
-	if c.goesOn > goesOnWithin {
+	if c.goesOn > t.slack*goesOnWithin {
 		t.found.add(t, c, "it went on %.1f s after the program was back", c.goesOn.Seconds())
 	}
 	if c.broken > 0 && !breaks {
@@ -101,7 +101,7 @@ func (t *trial) awaitReady(ctx context.Context, limit time.Duration) bool {
 }
 
 func (t *trial) leftGuardians(ctx context.Context) []int {
-	for deadline := time.Now().Add(guardsWithin); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(t.slack * guardsWithin); ; time.Sleep(50 * time.Millisecond) {
 		left := t.guardians()
 		if len(left) == 0 || ctx.Err() != nil || time.Now().After(deadline) {
 			return left

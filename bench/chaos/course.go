@@ -161,7 +161,7 @@ func (t *trial) observe(ctx context.Context, c *course, leaderURL string) error 
 					freeSince = ready
 				}
 			}
-			if waits := time.Since(freeSince); waits > goesOnWithin && !dumped {
+			if waits := time.Since(freeSince); waits > t.slack*goesOnWithin && !dumped {
 				dumped = true
 				t.say("  %s", c.failure("nobody has it for %s:\n%s", waits, t.control.dump(ctx)))
 			}

@@ -29,6 +29,7 @@ type settings struct {
 	writers int    // direct ones; as many through the pool
 	most    int    // faults in one operation
 	only    string // faults whose names begin so; all when empty
+	slack   time.Duration // how many times the bars of time are stretched; for tests, which run beside others
 	keep    bool
 	logger  io.Writer // progress, for a person who waits
 }
@@ -62,6 +63,7 @@ func parse(args []string) (settings, error) {
 }
 
 func (s *settings) check() error {
+	s.slack = max(s.slack, 1)
 	if s.seed == 0 {
 		s.seed = uint64(time.Now().UnixNano())
 	}
