@@ -22,7 +22,7 @@ func TestFaultsAtRandomDoNoHarm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs the whole program: about a minute")
 	}
-	s := settings{length: 30 * time.Second, seed: 1, writers: 2, most: 1, slack: 6, logger: lines{t}}
+	s := settings{length: 20 * time.Second, seed: 1, writers: 2, most: 1, slack: 6, logger: lines{t}}
 	if err := s.check(); err != nil {
 		t.Fatal(err)
 	}

@@ -26,9 +26,9 @@ import (
 type settings struct {
 	length  time.Duration // no operation is begun after it
 	seed    uint64
-	writers int    // direct ones; as many through the pool
-	most    int    // faults in one operation
-	only    string // faults whose names begin so; all when empty
+	writers int           // direct ones; as many through the pool
+	most    int           // faults in one operation
+	only    string        // faults whose names begin so; all when empty
 	slack   time.Duration // how many times the bars of time are stretched; for tests, which run beside others
 	keep    bool
 	logger  io.Writer // progress, for a person who waits
