@@ -23,7 +23,7 @@ func followerChangeover(deadline time.Duration) []workflow.Step[*changeover] {
 		{Name: "start_follower", Title: "Start the follower", Do: (*changeover).startFollower},
 		{Name: "attach", Title: "Set the follower's config var", About: "A colour name, so that the app can read from it", Do: (*changeover).attach},
 		{Name: "wait_until_caught_up", Title: "Wait until it has caught up", About: "No more than 200 commits behind", Do: (*changeover).waitUntilCaughtUp},
-		{Name: "warm_candidate", Title: "Warm the cache", About: "What is used most is read into memory, 20 s at most", Do: (*changeover).warmCandidate},
+		{Name: "warm_candidate", Title: "Warm the cache", About: "What is used most is read into memory, 20 s at most", Optional: true, Do: (*changeover).warmCandidate},
 		{Name: "wait_for_pools", Title: "Wait for the connection pools", About: "No transaction through one may have been open for more than 200 ms", Do: (*changeover).waitForPools},
 		{Name: "turn_on_maintenance", Title: "Turn on maintenance mode", About: "The app takes no traffic", Do: (*changeover).turnOnMaintenance, Undo: (*changeover).turnOffMaintenance},
 		{Name: "scale_down", Title: "Scale down", About: "Every process type to 0", Do: (*changeover).scaleDown, Undo: (*changeover).scaleUp},

@@ -32,7 +32,7 @@ func upgrade(deadline time.Duration) []workflow.Step[*upgrader] {
 // server of a database takes another's place. The order is safety 2.
 func serverSwitch(deadline time.Duration) []workflow.Step[*upgrader] {
 	return []workflow.Step[*upgrader]{
-		{Name: "warm_candidate", Title: "Warm the cache", About: "What is used most is read into memory, 20 s at most", Do: (*upgrader).warmCandidate},
+		{Name: "warm_candidate", Title: "Warm the cache", About: "What is used most is read into memory, 20 s at most", Optional: true, Do: (*upgrader).warmCandidate},
 		{Name: "check_again", Title: "Check again", About: "Long transactions are waited for, at most ten minutes", Do: (*upgrader).checkAgain, Undo: (*upgrader).giveFollowersBack},
 		{Name: "wait_for_pools", Title: "Wait for the connection pools", About: "No transaction through one may have been open for more than 200 ms", Do: (*upgrader).waitForPools},
 		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Deadline: prepareTimes * deadline, Do: (*upgrader).prepareSwitch, Undo: (*upgrader).openOldLeader},

@@ -47,7 +47,8 @@ func (p *Procedure[S]) Run(ctx context.Context, store Store, operationID int64, 
 	}
 	defer lease.Release()
 	op := lease.Operation()
-	if err := p.checkSteps(lease.Steps()); err != nil {
+	known, err := p.as(lease.Steps())
+	if err != nil {
 		reason := err.Error()
 		_ = store.Save(ctx, op.ID, lease.Epoch(), Changes{Reason: &reason})
 		return err
@@ -64,27 +65,38 @@ func (p *Procedure[S]) Run(ctx context.Context, store Store, operationID int64, 
 	if hook == nil {
 		hook = func(string, string, string) error { return nil }
 	}
-	r := &run[S]{p: p, a: a, state: state, hook: hook}
+	r := &run[S]{p: known, a: a, state: state, hook: hook}
 	stopWatching := r.watchCancel(ctx)
 	defer stopWatching()
 	return r.run(ctx)
 }
 
-// checkSteps compares the stored steps with those this program knows.
-func (p *Procedure[S]) checkSteps(stored []platform.OperationStep) error {
+// as is the procedure with the stored steps: those of this program, without
+// optional ones that the operation was started without.
+func (p *Procedure[S]) as(stored []platform.OperationStep) (*Procedure[S], error) {
 	known := map[string]bool{}
 	for _, s := range p.Steps {
 		known[s.Name] = true
 	}
-	if len(stored) != len(p.Steps) {
-		return fmt.Errorf("this operation was started by another version of Changeover with %d steps; this one knows %d. Start the version that began it", len(stored), len(p.Steps))
-	}
-	for i, s := range stored {
-		if s.Name != p.Steps[i].Name {
-			return fmt.Errorf("this operation was started by another version of Changeover that has a step %q; start the version that began it", s.Name)
+	for _, s := range stored {
+		if !known[s.Name] {
+			return nil, fmt.Errorf("this operation was started by another version of Changeover that has a step %q; start the version that began it", s.Name)
 		}
 	}
-	return nil
+	fitted := *p
+	fitted.Steps = nil
+	for _, s := range p.Steps {
+		switch at := len(fitted.Steps); {
+		case at < len(stored) && stored[at].Name == s.Name:
+			fitted.Steps = append(fitted.Steps, s)
+		case !s.Optional:
+			return nil, fmt.Errorf("this operation was started by another version of Changeover, without the step %q or in another order; start the version that began it", s.Name)
+		}
+	}
+	if len(fitted.Steps) != len(stored) {
+		return nil, fmt.Errorf("this operation was started by another version of Changeover that has its %d steps in another order; start the version that began it", len(stored))
+	}
+	return &fitted, nil
 }
 
 type run[S any] struct {

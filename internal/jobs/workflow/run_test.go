@@ -336,6 +336,46 @@ func TestAnotherVersionsStepsAreNotRun(t *testing.T) {
 	}
 }
 
+// What was started before a step existed goes on without it, if nothing needs that
+// step; else it is left to the version that began it.
+func TestOperationFromBeforeAStepExisted(t *testing.T) {
+	before := names(switching())
+	for name, c := range map[string]struct {
+		optional bool
+		stored   []string
+		runs     bool
+	}{
+		"without an optional one": {true, before, true},
+		"without a needed one":    {false, before, false},
+		"with all":                {true, append([]string{"make", "new"}, before[1:]...), true},
+		"in another order":        {true, append(append([]string{}, before[1:]...), "make"), false},
+		"one twice":               {true, append(append([]string{}, before...), "make"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ran := false
+			steps := switching()
+			added := workflow.Step[*state]{Name: "new", Title: "New", Optional: c.optional, Do: func(*state, context.Context) error { ran = true; return nil }}
+			steps = append(append([]workflow.Step[*state]{steps[0]}, added), steps[1:]...)
+			m, w := newMemory(c.stored...), &world{on: map[string]bool{}}
+			err := run(t, m, w, steps, nil)
+			if (err == nil) != c.runs || c.runs != (m.op.State == platform.OperationCompleted) {
+				t.Errorf("%v, %s: %s", err, m.op.State, m.op.Reason)
+			}
+			if !c.runs && len(w.log) != 0 {
+				t.Errorf("it did %v", w.log)
+			}
+			if has := slices.Contains(c.stored, "new"); ran != (c.runs && has) {
+				t.Errorf("the new step ran: %t", ran)
+			}
+			for _, s := range m.steps {
+				if c.runs && s.State != platform.StepDone {
+					t.Errorf("%s is %s", s.Name, s.State)
+				}
+			}
+		})
+	}
+}
+
 func TestOneRunnerAtATime(t *testing.T) {
 	m, w := newMemory(names(switching())...), &world{on: map[string]bool{}}
 	if _, err := m.Acquire(t.Context(), 1); err != nil {

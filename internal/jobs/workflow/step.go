@@ -34,7 +34,10 @@ type Step[S any] struct {
 	// reverse, as far as this step, and what came before it stays. A cancel and
 	// AbortAll still take everything back.
 	Again bool
-	Do    func(S, context.Context) error
+	// Optional marks a step that nothing later depends on: an operation that was
+	// started by a version without it goes on without it.
+	Optional bool
+	Do       func(S, context.Context) error
 	// Undo takes Do's effect back, also one that was only half made. Nil where
 	// there is nothing to take back.
 	Undo func(S, context.Context) error
