@@ -48,7 +48,7 @@ func tookAndFound(step string) doneStep {
 	if s, ok := map[string]doneStep{
 		"check": {212, "9 fine, 1 to know: 1 unlogged table arrives empty"}, "reserve_server": {31, ""},
 		"copy_leader": {232_418, "38.4 GB at 165 MB/s"}, "start_follower": {1_104, ""}, "attach": {9, "HEROKU_POSTGRESQL_WHITE_URL"},
-		"wait_until_caught_up": {41_210, "From 3,904 to 125 commits behind"}, "warm_candidate": {2_104, "1.2 GB of 3.4 GB of what is used most read in 2.1 s"}, "turn_on_maintenance": {88, ""}, "scale_down": {3_120, "web=2 worker=1 to 0"},
+		"wait_until_caught_up": {41_210, "From 3,904 to 125 commits behind"}, "warm_candidate": {2_104, "1.2 GB of 3.4 GB of what is used most read in 2.1 s"}, "write_out": {640, "Done in 0.6 s"}, "turn_on_maintenance": {88, ""}, "scale_down": {3_120, "web=2 worker=1 to 0"},
 		"prepare_switch": {64, "14 connections; the target takes 400"}, "fence_writes": {31, ""}, "wait_until_zero_behind": {24, ""}, "unfollow": {67, ""},
 		"check_writable": {3, ""}, "promote": {17, ""}, "scale_up": {2_904, ""}, "turn_off_maintenance": {71, ""}, "prove": {118, ""},
 		"start_old_leader": {412, ""}, "refresh_statistics": {1_930, ""},

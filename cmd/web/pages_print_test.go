@@ -34,7 +34,7 @@ func TestOperationPrints(t *testing.T) {
 			"Operation " + fmt.Sprint(d.completed.ID) + " of " + d.fenced.Name, "Completed", "142", "Lost commits", "3A/F2006CA0", "Fence the old leader", "Point of no return", "Prove that nothing is missing",
 			"Requested by", pagesUser, "Where things stand",
 		}},
-		{"undone", operationPath(d.undone.ID), []string{"The deadline of 30 s passed", "30,071", "What to do", "Wait until 0 commits behind", "put back", "Steps 15 to 23 did not run"}},
+		{"undone", operationPath(d.undone.ID), []string{"The deadline of 30 s passed", "30,071", "What to do", "Wait until 0 commits behind", "put back", "Steps 16 to 24 did not run"}},
 	} {
 		t.Run(report.name, func(t *testing.T) {
 			b := *b
