@@ -80,7 +80,9 @@ func FuzzRequests(f *testing.F) {
 			if w.Code >= 500 && w.Code != http.StatusServiceUnavailable {
 				t.Errorf("%s %s %q: %d", method, path, body, w.Code)
 			}
-			if strings.Contains(w.Body.String(), "<script>alert") {
+			// The audit as CSV repeats what earlier inputs typed, as data: no browser
+			// reads that type as markup, since sniffing is off.
+			if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") && strings.Contains(w.Body.String(), "<script>alert") {
 				t.Errorf("%s %s %q: what was typed is markup", method, path, body)
 			}
 			if w.Header().Get("Content-Security-Policy") == "" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
