@@ -57,6 +57,13 @@ func (a *app) showChangePlan(c echo.Context, form component.Form) error {
 	}
 	a.fillPreflight(&view, row, picked, patience)
 	a.fillConsequences(&view, d, around, picked)
+	if view.Method == methodChangeover {
+		window, err := db.WindowOf(c.Request().Context(), a.pool, d.ID)
+		if err != nil {
+			return err
+		}
+		view.Moving = append(view.Moving, windowMoves(window))
+	}
 	return a.renderChangePlan(c, row, view)
 }
 

@@ -51,6 +51,17 @@ func (a *app) changeoverAside(ctx context.Context, access platform.Access, d dra
 	}
 	moving, staying := poolsInSwitch(old, attachments, true)
 	tellPools(view, moving, staying)
+	if d.op.State.Open() {
+		leader := old.ID
+		if target != nil && d.op.NoReturnAt != nil && !target.IsFollower() {
+			leader = target.ID // they have changed places, and it has the window already
+		}
+		window, err := db.WindowOf(ctx, a.pool, leader)
+		if err != nil {
+			return err
+		}
+		view.Moving = append(view.Moving, windowMoves(window))
+	}
 	for _, t := range attachments {
 		if t.AppID != old.AppID && !t.IsPooled() {
 			view.NotMoving = append(view.NotMoving, fmt.Sprintf("%s has the leader as %s and keeps it.", t.AppName, shortAttachment(t.Name)))
@@ -60,6 +71,11 @@ func (a *app) changeoverAside(ctx context.Context, access platform.Access, d dra
 		view.LeftToDo = a.leftToDo(access, old, *target, others, attachments)
 	}
 	return nil
+}
+
+// windowMoves says what becomes of the leader's maintenance window in a changeover.
+func windowMoves(w platform.Window) string {
+	return fmt.Sprintf("The maintenance window, %s: the old leader gets the new one's for it.", w)
 }
 
 func (a *app) otherFollowers(ctx context.Context, old platform.Database, target *platform.Database) ([]platform.Database, error) {

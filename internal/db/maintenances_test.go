@@ -122,6 +122,40 @@ func sameIDs(t *testing.T, what string, got, want []int64) {
 	}
 }
 
+func TestWindowsAreExchangedOnceASwitch(t *testing.T) {
+	pool, ctx := dbtest.New(t), t.Context()
+	sushi := dbtest.App(t, pool, "sushi")
+	leader, follower := dbtest.Database(t, pool, sushi.ID, 20000), dbtest.Database(t, pool, sushi.ID, 20001)
+	sunday := platform.Window{Weekday: time.Sunday, Minute: 120}
+	noError(t, db.SetWindow(ctx, pool, leader.ID, sunday))
+	exchange := func(it, old platform.Database) {
+		t.Helper()
+		noError(t, db.InTx(ctx, pool, func(tx pgx.Tx) error {
+			if err := db.ExchangeWindows(ctx, tx, it.ID, old.ID); err != nil {
+				return err
+			}
+			return db.SetDatabaseUnfollowed(ctx, tx, it.ID)
+		}))
+	}
+	are := func(what string, ofLeader, ofFollower platform.Window) {
+		t.Helper()
+		if all := must(db.Windows(ctx, pool, []int64{leader.ID, follower.ID}))(t); all[leader.ID] != ofLeader || all[follower.ID] != ofFollower {
+			t.Errorf("%s: %v", what, all)
+		}
+	}
+	usual := platform.DefaultWindow(follower.ID)
+	exchange(follower, leader)
+	are("of two that do not follow each other", sunday, usual)
+	noError(t, db.SetDatabaseFollowing(ctx, pool, follower.ID, leader.ID))
+	exchange(follower, leader)
+	are("switched", usual, sunday)
+	exchange(follower, leader)
+	are("the step ran once more", usual, sunday)
+	noError(t, db.SetDatabaseFollowing(ctx, pool, leader.ID, follower.ID))
+	exchange(leader, follower)
+	are("there and back", sunday, usual)
+}
+
 func TestCalendarKnowsWindowBlackoutsAndTheAppsOthers(t *testing.T) {
 	pool, ctx := dbtest.New(t), t.Context()
 	sushi, ramen := dbtest.App(t, pool, "sushi"), dbtest.App(t, pool, "ramen")

@@ -230,13 +230,21 @@ func (c *changeover) ended(ctx context.Context, tx pgx.Tx, state platform.Operat
 	if err != nil {
 		return err
 	}
+	window, err := db.WindowOf(ctx, tx, it.ID)
+	if err != nil {
+		return err
+	}
 	return notify(ctx, tx, c.Attempt, platform.NoticeChangeoverDone, "Completed: follower changeover of "+old.Name,
-		fmt.Sprintf("%s is now the DATABASE_URL of %s, on %s. The time in which writes were refused %s%s\n\nWhat to do. %s is fenced and still billed. Destroy it when you no longer need it.",
-			it.Name, c.app.Name, it.Plan, outageWords(facts), proofWords("leader", facts), old.Name), switchFigures(facts)...)
+		fmt.Sprintf("%s is now the DATABASE_URL of %s, on %s. It has the maintenance window of %s, %s. The time in which writes were refused %s%s\n\nWhat to do. %s is fenced and still billed. Destroy it when you no longer need it.",
+			it.Name, c.app.Name, it.Plan, old.Name, window, outageWords(facts), proofWords("leader", facts), old.Name), switchFigures(facts)...)
 }
 
 // swapRoles lets the follower take the leader's place in the control database.
 func (c *changeover) swapRoles(ctx context.Context, tx pgx.Tx) (release int, err error) {
+	// Nobody waits for either window: a maintenance would have the database claimed.
+	if err := db.ExchangeWindows(ctx, tx, c.it.Database.ID, c.old.Database.ID); err != nil {
+		return 0, err
+	}
 	if err := db.SetDatabaseUnfollowed(ctx, tx, c.it.Database.ID); err != nil {
 		return 0, err
 	}

@@ -432,7 +432,7 @@ func changePlanConnected(v ChangePlanView) templ.Component {
 	})
 }
 
-// goesAlong is which connection pools go along with a switch.
+// goesAlong is what goes along with a switch: connection pools, the window.
 func goesAlong(moving []string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

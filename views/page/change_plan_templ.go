@@ -52,7 +52,7 @@ type ChangePlanView struct {
 	ExpectedMS                      float64
 	ExpectedFrom                    string // "from 3 switches of this data: 138, 142, 151 ms"
 	NotMoving                       []string
-	Moving                          []string // connection pools that go along
+	Moving                          []string // connection pools and the maintenance window that go along
 	// Asking is set while a server has not answered yet: the page asks again.
 	Asking           bool
 	ConnectedProblem string    // why it is not known who is connected

@@ -46,7 +46,7 @@ type OperationShowView struct {
 	ConnectedTotal     int
 	ConnectedDatabase  string
 	NotMoving          []string              // what does not move by itself
-	Moving             []string              // connection pools that go along
+	Moving             []string              // connection pools and the window that go along
 	Pooled             []component.Connected // transactions through the pools that hold it up
 	LeftToDo           []Todo
 	Maintenance        *OperationMaintenanceView // nil for what is no maintenance
