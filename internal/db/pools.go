@@ -66,6 +66,15 @@ func SetPoolRemoved(ctx context.Context, q Querier, id int64, at time.Time) erro
 	return err
 }
 
+// RemovedPools are those of the ids whose pools are removed, in order.
+func RemovedPools(ctx context.Context, q Querier, ids []int64) ([]int64, error) {
+	rows, err := q.Query(ctx, `select id from pools where id = any($1) and removed_at is not null order by id`, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
 // movePool lets the app's pool of the default name lead to another database,
 // where it led to the one before; others stay (specification 3b). A database of
 // another origin has another role, and the pool knows it by verifier; without

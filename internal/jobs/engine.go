@@ -111,6 +111,8 @@ type Engine interface {
 	// UsePool is what goes on in a pool now.
 	UsePool(ctx context.Context, p engine.Pool) (pool.Use, error)
 	PoolStatus(p engine.Pool) (engine.PoolStatus, error)
+	// Pools are the ids of the pools that have files.
+	Pools() ([]int64, error)
 	// DestroyPool ends a pool and removes its files.
 	DestroyPool(ctx context.Context, epoch int64, id int64) error
 

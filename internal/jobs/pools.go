@@ -129,6 +129,29 @@ func (j *Jobs) keepPools(ctx context.Context) error {
 		})
 	}
 	all.Wait()
+	return j.endRemovedPools(ctx)
+}
+
+// endRemovedPools ends pools that run although they are removed: a switch that
+// knew one from before it was detached may have started it again.
+func (j *Jobs) endRemovedPools(ctx context.Context) error {
+	ids, err := j.Engine.Pools()
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	removed, err := db.RemovedPools(ctx, j.Pool, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range removed {
+		epoch, err := db.NextEpoch(ctx, j.Pool)
+		if err != nil {
+			return err
+		}
+		if err := j.Engine.DestroyPool(ctx, epoch, id); err != nil && !isStale(err) {
+			return fmt.Errorf("end connection pool %d, which was removed: %w", id, err)
+		}
+	}
 	return nil
 }
 

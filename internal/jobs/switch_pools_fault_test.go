@@ -139,11 +139,23 @@ func TestMeasuredPoolsAreKept(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, "the pool is gone", func() bool {
+	gone := func() bool {
 		pids, err := h.engine.PoolProcesses(id)
 		left, dbErr := db.Pools(t.Context(), h.pool)
 		return err == nil && dbErr == nil && len(pids) == 0 && len(left) == 0
-	})
+	}
+	waitUntil(t, "the pool is gone", gone)
+
+	// Started again by a switch that knew it from before, it goes as well.
+	if epoch, err = db.NextEpoch(t.Context(), h.pool); err != nil {
+		t.Fatal(err)
+	}
+	left.ServerPort = *list[0].ServerPort
+	left.Verifier, left.RoleName, left.Size, left.Clients = list[0].Verifier, list[0].RoleName, 2, 10
+	if err := h.engine.StartPool(t.Context(), epoch, left); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "the pool that was started again is gone", gone)
 }
 
 // The app is down while a changeover waits for the pool, so it does not wait for
