@@ -41,6 +41,49 @@ func TestListSaysWhatComesNext(t *testing.T) {
 	}
 }
 
+// A database whose upgrade waits for its window is what it was before it was
+// asked for: available, or whatever else its readings say. It is busy while the
+// upgrade is prepared, and from the moment in which it runs.
+func TestDatabaseIsAvailableWhileItsUpgradeWaits(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	sushi := dbtest.App(t, s.pool, "sushi")
+	d := dbtest.Database(t, s.pool, sushi.ID, 20000)
+	v := s.signedIn(t, pagesUser)
+	says := func(when, word string, needs bool) {
+		t.Helper()
+		v.get("/databases")
+		v.want(200, "/databases")
+		if got := v.page.Find(`[data-testid="row-` + d.Name + `"] td:nth-of-type(2)`).Text(); !strings.HasPrefix(strings.TrimSpace(got), word) {
+			t.Errorf("%s: the list says %q, want %q", when, got, word)
+		}
+		v.get("/databases?filter=attention")
+		if got := v.page.Find(`[data-testid="row-`+d.Name+`"]`).Length() > 0; got != needs {
+			t.Errorf("%s: it needs a person: %t, want %t", when, got, needs)
+		}
+		v.get(databasePath(d.Name))
+		v.want(200, databasePath(d.Name))
+		if got := v.page.Find(string(id("fact-status"))).Text(); !strings.Contains(got, word) {
+			t.Errorf("%s: its page says %q, want %q", when, got, word)
+		}
+		if picture := v.page.Find("svg").Text(); !strings.Contains(picture, word) {
+			t.Errorf("%s: the topology does not say %q", when, word)
+		}
+	}
+	at := halfHour(50 * time.Hour)
+	m := maintenanceOf(t, s, d, &at)
+	says("it is prepared", "Upgrade", false)
+	noError(t, db.SetMaintenanceReady(t.Context(), s.pool, m.ID, time.Now(), &at))
+	says("it is scheduled", "Available", false)
+	noError(t, db.SetMaintenanceReady(t.Context(), s.pool, m.ID, time.Now(), nil))
+	says("no opening is free", "Available", false)
+	noError(t, db.SetUnanswered(t.Context(), s.pool, d.ID, "It does not answer: connection refused."))
+	says("it does not answer", "Does not answer", true)
+	noError(t, db.SetFacts(t.Context(), s.pool, db.Facts{DatabaseID: d.ID, Version: "17.6"}))
+	noError(t, db.SetMaintenanceRunning(t.Context(), s.pool, m.ID, time.Now()))
+	says("it runs", "Upgrade", false)
+}
+
 // A command in a state directory that nobody has used would make a second
 // installation there: it says where to look instead.
 func TestCommandsWantTheProgramsHome(t *testing.T) {

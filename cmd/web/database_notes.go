@@ -39,7 +39,7 @@ func (a *app) databaseNotes(ctx context.Context, access platform.Access, row db.
 				component.Link{Text: "Destroy it", URL: databasePath(d.Name) + "/destroy"})
 		}
 	}
-	if row.Reading.Known && d.State != platform.DatabaseCreating && d.State != platform.DatabaseDestroyed && row.Operation == nil {
+	if row.Reading.Known && d.State != platform.DatabaseCreating && d.State != platform.DatabaseDestroyed && (row.Operation == nil || row.Operation.Waits) {
 		switch {
 		case !row.Reading.Answers:
 			add(component.Status{Tone: component.ToneBad, Word: "Does not answer", Note: or(row.Reading.Problem, "Its server does not take connections.")}, component.Link{})

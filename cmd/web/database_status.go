@@ -9,10 +9,11 @@ import (
 	"changeover/views/component"
 )
 
-// databaseStatus is a database's state in words.
+// databaseStatus is a database's state in words. One whose upgrade waits for its
+// window is what its readings say: what comes next stands beside it.
 func (a *app) databaseStatus(r db.DatabaseListRow) component.Status {
 	d := r.Database
-	if r.Operation != nil {
+	if r.Operation != nil && !r.Operation.Waits {
 		if r.Operation.State == platform.OperationUndoing {
 			return component.Status{Tone: component.ToneBack, Word: "Putting back", Note: strings.ToLower(r.Operation.Kind.Title())}
 		}
@@ -146,6 +147,7 @@ func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Butt
 	d := r.Database
 	path := databasePath(d.Name)
 	look := component.Button{Text: "Look", URL: path}
+	waits := r.Operation != nil && r.Operation.Waits
 	full := 0.0
 	if plan.StorageBytes > 0 {
 		full = float64(r.Reading.DataBytes) / float64(plan.StorageBytes)
@@ -153,7 +155,7 @@ func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Butt
 	switch {
 	case r.Operation != nil && r.Operation.NeedsPerson:
 		return fmt.Sprintf("%s cannot go on by itself.", r.Operation.Kind.Title()), component.Button{Text: "See why", URL: operationPath(r.Operation.ID)}
-	case r.Operation != nil:
+	case r.Operation != nil && !waits:
 		return "", component.Button{}
 	case d.State == platform.DatabaseFenced && d.ReplacedByID != nil:
 		return fmt.Sprintf("Another database has taken its place. It is fenced and costs %s until it is destroyed.", monthly(plan)), component.Button{Text: "Destroy…", URL: path + "/destroy", Danger: true}
@@ -165,7 +167,7 @@ func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Butt
 		return r.Reading.Problem, look
 	case d.FullAt != nil:
 		return fmt.Sprintf("It is full: %s of %s. Writes that would make it larger are refused until there is room again, or a larger plan.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes)), component.Button{Text: "Change plan", URL: path + "/change-plan"}
-	case full >= 0.9:
+	case full >= 0.9 && !waits: // a change of plan is on its way
 		return fmt.Sprintf("%s of %s are used, %.0f %%. A larger plan holds more.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes), full*100), component.Button{Text: "Change plan", URL: path + "/change-plan"}
 	case farBehind(r):
 		return fmt.Sprintf("It is %s behind its leader, more than the 1024 MB that are watched for.", platform.Bytes(r.Reading.Lag.Bytes)), component.Button{Text: "Look at activity", URL: path + "#activity"}

@@ -37,6 +37,9 @@ type OpenOperation struct {
 	Step  string // empty before the first one runs
 	// NeedsPerson is set when it cannot go on by itself.
 	NeedsPerson bool
+	// Waits is set while everything is prepared and nothing is done before its
+	// maintenance is due: the database is as it was.
+	Waits bool
 }
 
 // DatabaseFilter narrows the list. The zero value is every database that is
@@ -65,6 +68,7 @@ type databaseListRow struct {
 	OperationState string
 	OperationStep  string
 	OperationStuck bool
+	OperationWaits bool
 }
 
 // ListDatabases is the databases that access sees, by app and name, leaders
@@ -109,7 +113,8 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 			coalesce(f.followers, 0) as follower_count,
 			coalesce(t.names, '{}') as attachments, coalesce(t.apps, '{}') as attached_to,
 			o.id as operation_id, coalesce(o.kind, '') as operation_kind, coalesce(o.state, '') as operation_state,
-			coalesce(st.name, '') as operation_step, coalesce(o.needs_person, false) as operation_stuck
+			coalesce(st.name, '') as operation_step, coalesce(o.needs_person, false) as operation_stuck,
+			coalesce(o.state = 'running' and not o.needs_person and m.state in ('ready', 'scheduled'), false) as operation_waits
 		from databases d
 		join apps a on a.id = d.app_id
 		left join servers v on v.id = d.server_id
@@ -122,6 +127,7 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 		left join `+one+attachmentsOf(ask, attached)+` t on t.database_id = d.id
 		left join operation_claims c on c.database_id = d.id
 		left join operations o on o.id = c.operation_id
+		left join maintenances m on m.operation_id = o.id and m.database_id = d.id
 		left join lateral (select s.name from operation_steps s
 			where s.operation_id = o.id and s.state = 'running' order by s.position limit 1) st on true
 		where `+where+`
@@ -138,7 +144,7 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 		if r.OperationID != nil {
 			list[i].Operation = &OpenOperation{
 				ID: *r.OperationID, Kind: platform.OperationKind(r.OperationKind),
-				State: platform.OperationState(r.OperationState), Step: r.OperationStep, NeedsPerson: r.OperationStuck,
+				State: platform.OperationState(r.OperationState), Step: r.OperationStep, NeedsPerson: r.OperationStuck, Waits: r.OperationWaits,
 			}
 		}
 	}
