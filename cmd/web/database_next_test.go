@@ -80,6 +80,11 @@ func TestDatabaseIsAvailableWhileItsUpgradeWaits(t *testing.T) {
 	noError(t, db.SetUnanswered(t.Context(), s.pool, d.ID, "It does not answer: connection refused."))
 	says("it does not answer", "Does not answer", true)
 	noError(t, db.SetFacts(t.Context(), s.pool, db.Facts{DatabaseID: d.ID, Version: "17.6"}))
+	_, err := s.pool.Exec(t.Context(), `update databases set full_at = now() where id = $1`, d.ID)
+	noError(t, err)
+	says("it is full", "Full", true)
+	_, err = s.pool.Exec(t.Context(), `update databases set full_at = null where id = $1`, d.ID)
+	noError(t, err)
 	noError(t, db.SetMaintenanceRunning(t.Context(), s.pool, m.ID, time.Now()))
 	says("it runs", "Upgrade", false)
 }

@@ -165,6 +165,8 @@ func attention(r db.DatabaseListRow, plan platform.Plan) (string, component.Butt
 		return or(r.Reading.Problem, "Its server does not answer."), look
 	case d.State == platform.DatabaseAvailable && r.Reading.Problem != "":
 		return r.Reading.Problem, look
+	case d.FullAt != nil && waits:
+		return fmt.Sprintf("It is full: %s of %s. Writes that would make it larger are refused; its maintenance can be run now.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes)), look
 	case d.FullAt != nil:
 		return fmt.Sprintf("It is full: %s of %s. Writes that would make it larger are refused until there is room again, or a larger plan.", platform.Bytes(r.Reading.DataBytes), platform.Bytes(plan.StorageBytes)), component.Button{Text: "Change plan", URL: path + "/change-plan"}
 	case full >= 0.9 && !waits: // a change of plan is on its way
