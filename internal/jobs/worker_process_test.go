@@ -132,7 +132,9 @@ func (h *house) startWorker(p point, signal syscall.Signal) *worker {
 	}
 	w.cmd = process.Command(os.Args[0])
 	w.cmd.Env = append(os.Environ(), workerVariable+"="+string(text))
-	w.cmd.Stdout, w.cmd.Stderr = os.Stderr, os.Stderr
+	var said bytes.Buffer
+	w.cmd.Stdout, w.cmd.Stderr = os.Stderr, io.MultiWriter(os.Stderr, &said)
+	began := time.Now()
 	stdin, err := w.cmd.StdinPipe()
 	if err != nil {
 		h.t.Fatal(err)
@@ -141,7 +143,11 @@ func (h *house) startWorker(p point, signal syscall.Signal) *worker {
 		h.t.Fatal(err)
 	}
 	go func() {
-		_ = w.cmd.Wait() // how it ended is what the test has asked for
+		// A signal is what the test has asked for; an error of its own is not, and
+		// nobody starts a test's worker again.
+		if err := w.cmd.Wait(); w.cmd.ProcessState != nil && w.cmd.ProcessState.Exited() && err != nil {
+			h.t.Errorf("a worker ended by itself: %v, after %v: %s", err, time.Since(began).Round(time.Millisecond), said.String())
+		}
 		_ = stdin.Close()
 		close(w.ended)
 	}()
