@@ -28,7 +28,7 @@ func followerChangeover(deadline time.Duration) []workflow.Step[*changeover] {
 		{Name: "write_out", Title: "Write out what has changed", About: "A checkpoint on both servers, so that the one while the app is down is short", Optional: true, Do: (*changeover).writeOut},
 		{Name: "turn_on_maintenance", Title: "Turn on maintenance mode", About: "The app takes no traffic", Do: (*changeover).turnOnMaintenance, Undo: (*changeover).turnOffMaintenance},
 		{Name: "scale_down", Title: "Scale down", About: "Every process type to 0", Do: (*changeover).scaleDown, Undo: (*changeover).scaleUp},
-		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Deadline: prepareTimes * deadline, Do: (*changeover).prepareSwitch, Undo: (*changeover).openOldLeader},
+		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Deadline: prepareDeadline(deadline), Do: (*changeover).prepareSwitch, Undo: (*changeover).openOldLeader},
 		{Name: "pause_pools", Title: "Hold the connection pools", About: "Their clients wait; no connection breaks", Downtime: true, Deadline: deadline, Do: (*changeover).pausePools, Undo: (*changeover).releasePools},
 		{Name: "fence_writes", Title: "Fence the old leader", About: "A fast stop; open transactions are rolled back", Downtime: true, Do: (*changeover).fenceWrites, Undo: (*changeover).openOldLeader},
 		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", About: "Replayed past the last record of the old leader", Downtime: true, Do: (*changeover).waitUntilZeroBehind},
@@ -108,9 +108,9 @@ func (c *changeover) keepOrDiscard(ctx context.Context) error {
 	return c.discard(ctx)
 }
 
-// writeOutFor is how long the checkpoints may take while the app goes on: a small
-// part of it would pass again with the app down.
-const writeOutFor = 2 * time.Minute
+// writeOutFor is how long the checkpoints may take while the app goes on. A cancel
+// is heard only afterwards; what was written by then is written all the same.
+const writeOutFor = 30 * time.Second
 
 // writeOut makes the checkpoint of prepareSwitch, in which the app is in
 // maintenance mode, a short one. Nothing that goes wrong here is a reason not to

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,6 +39,7 @@ func (j *Jobs) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error // of one operation; the others must not wait for it
 	for _, o := range list {
 		switch {
 		case o.Unfetched:
@@ -44,21 +47,34 @@ func (j *Jobs) reconcile(ctx context.Context) error {
 		case o.Unscheduled:
 			// The process among River's clients that moves jobs when they are due was
 			// killed, and the next one is not elected for up to 15 s.
-			err = db.InTx(ctx, j.Pool, func(tx pgx.Tx) error { return j.wake(ctx, tx, o.ID) })
+			if err := j.wakeSoon(ctx, o.ID); err != nil {
+				// Somebody holds the job's row, or it cannot be moved.
+				j.runAside(ctx, o.ID)
+				errs = append(errs, err)
+			}
 		default:
-			err = db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
+			err := db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
 				_, err := j.river.InsertTx(ctx, tx, operationArgs{OperationID: o.ID}, nil)
 				return err
 			})
 			if err == nil {
 				j.Log.Info("an operation that nobody ran is run again", "operation", o.ID)
 			}
-		}
-		if err != nil {
-			return err
+			errs = append(errs, err)
 		}
 	}
-	return j.wakeDue(ctx)
+	return errors.Join(append(errs, j.wakeDue(ctx))...)
+}
+
+// wakeSoon is wake in a transaction of its own, which does not wait for a row
+// that somebody holds.
+func (j *Jobs) wakeSoon(ctx context.Context, id int64) error {
+	return db.InTx(ctx, j.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `set local lock_timeout = '500ms'`); err != nil {
+			return err
+		}
+		return j.wake(ctx, tx, id)
+	})
 }
 
 // takeUp lets mails and deliveries that were being sent when the program was
@@ -70,16 +86,31 @@ func takeUp(ctx context.Context, pool *pgxpool.Pool) error {
 	return err
 }
 
+// asideAtOnce is how many operations are run without River at the same time: each
+// has a connection to the control database of its own.
+const asideAtOnce = 10
+
 // runAside runs an operation without River, which has not fetched its job: its
-// fetching hangs, or somebody holds the row. Whoever fetches it later finds the
-// operation held, or ended. What waits is looked at again with the next reconcile.
+// fetching hangs, somebody holds the row, or all its workers are busy. Whoever
+// fetches it later finds the operation held, or ended. What waits is looked at
+// again with the next reconcile, and so is what finds no place here.
 func (j *Jobs) runAside(ctx context.Context, id int64) {
+	running := 0
+	j.aside.Range(func(any, any) bool { running++; return true })
+	if running >= asideAtOnce {
+		return
+	}
 	if _, runs := j.aside.LoadOrStore(id, true); runs {
 		return
 	}
 	j.Log.Warn("River does not fetch an operation's job; the operation is run without it", "operation", id)
 	j.running.Go(func() {
 		defer j.aside.Delete(id)
+		defer func() { // as River does: one operation must not end all others
+			if p := recover(); p != nil {
+				j.Log.Error("an operation's run panicked; it is run again", "operation", id, "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
 		_ = (&operationWorker{jobs: j}).run(ctx, id) // said in the log; it is tried again
 	})
 }

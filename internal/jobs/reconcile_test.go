@@ -55,6 +55,27 @@ func TestOperationGoesOnWithoutItsJob(t *testing.T) {
 		h.takeBack()
 		h.ended(op, nil, platform.OperationCompleted)
 	})
+	t.Run("put off and held by somebody", func(t *testing.T) {
+		h.handOver()
+		op, err := h.jobs.StartFence(t.Context(), actor, leader.ID, h.app.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, err := h.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback(t.Context())
+		if _, err := tx.Exec(t.Context(), `set local idle_in_transaction_session_timeout = 0`); err != nil {
+			t.Fatal(err)
+		}
+		h.tell(`update river_job set state = 'scheduled', scheduled_at = now() where state = 'available'`)
+		if _, err := tx.Exec(t.Context(), `select from river_job where state = 'scheduled' for update`); err != nil {
+			t.Fatal(err)
+		}
+		h.takeBack()
+		h.ended(op, nil, platform.OperationCompleted)
+	})
 }
 
 // slowStarter is an engine with one server that does not get ready, as one that

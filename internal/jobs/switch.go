@@ -72,6 +72,17 @@ func (c *switcher) close() {
 // that hangs answers no checkpoint.
 const prepareTimes = 10
 
+// leastPreparation is what the preparation may take in any case.
+const leastPreparation = 5 * time.Second
+
+// prepareDeadline bounds the preparation of a switch with that deadline; 0 is none.
+func prepareDeadline(deadline time.Duration) time.Duration {
+	if deadline == 0 {
+		return 0
+	}
+	return max(prepareTimes*deadline, leastPreparation)
+}
+
 // prepareSwitch does all that the outage would otherwise have to wait for, and
 // marks the old leader: from here on, whoever starts it starts it in recovery.
 func (c *switcher) prepareSwitch(ctx context.Context) error {
@@ -84,7 +95,7 @@ func (c *switcher) prepareSwitch(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.makeReady(ctx); err != nil {
+	if err := c.makeReady(ctx, postgres.Preparation{Slots: c.slots}); err != nil {
 		return err
 	}
 	if err := c.markOldFenced(ctx); err != nil {
@@ -96,7 +107,7 @@ func (c *switcher) prepareSwitch(ctx context.Context) error {
 }
 
 // makeReady changes nothing that the app would notice.
-func (c *switcher) makeReady(ctx context.Context) error {
+func (c *switcher) makeReady(ctx context.Context, p postgres.Preparation) error {
 	c.arm(ctx) // it needs a moment to look at the machine, half a second on a busy one
 	candidate, err := c.candidateConn(ctx)
 	if err != nil {
@@ -112,7 +123,7 @@ func (c *switcher) makeReady(ctx context.Context) error {
 	if facts.Connections > c.it.Plan.Connections {
 		return workflow.Abort("%d connections are in use and %s takes %d. Close %d of them, or choose a larger plan.", facts.Connections, c.it.Plan.Name, c.it.Plan.Connections, facts.Connections-c.it.Plan.Connections)
 	}
-	if _, err := postgres.PrepareCandidate(ctx, c.leaderConn, candidate, postgres.Preparation{Slots: c.slots}); err != nil {
+	if _, err := postgres.PrepareCandidate(ctx, c.leaderConn, candidate, p); err != nil {
 		return c.lost(err)
 	}
 	if err := c.j.Engine.LetPoolsIn(ctx, c.it.Server, c.it.Database.DatabaseName, c.it.Database.RoleName); err != nil {
@@ -148,6 +159,10 @@ func (c *switcher) lost(err error) error {
 	return err
 }
 
+// replayTry bounds one wait for the candidate after the point of no return. There
+// is no deadline then, and only a step that ends is told of and tried again.
+const replayTry = 10 * time.Second
+
 // unfollow promotes the candidate. The point of no return is on record; still
 // nothing is promoted unless the old leader is proven fenced at this moment: an
 // attempt that lost the control database may have let writes through again.
@@ -170,7 +185,9 @@ func (c *switcher) unfollow(ctx context.Context) error {
 	case fenced && inRecovery && c.replayed != *c.facts.ShutdownLSN:
 		// The end that is on record may be that of a second fence, which this attempt,
 		// or one before it, has not seen the candidate come past.
-		err := c.awaitReplay(ctx, candidate)
+		bounded, cancel := context.WithTimeout(ctx, replayTry)
+		err := c.awaitReplay(bounded, candidate)
+		cancel()
 		if errors.Is(err, postgres.ErrNeverComes) {
 			err = c.fenceAnew(ctx) // opened once more, the old leader can send it
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"changeover/internal/db"
 	"changeover/internal/jobs/workflow"
@@ -62,8 +61,11 @@ func (c *switcher) markOldFencedAgain(ctx context.Context) error {
 	}
 	if status.Running && c.probe == nil {
 		// Writes still go through, or do so again: what an earlier attempt had
-		// ready is made ready once more. Without it the outage is only longer.
-		if err := c.makeReady(ctx); err != nil {
+		// ready is made ready once more. Without it the outage is only longer. Where
+		// clients are held a checkpoint would be part of the outage, and the stop
+		// writes the same pages.
+		held := c.held || !c.before.since.IsZero()
+		if err := c.makeReady(ctx, postgres.Preparation{Slots: c.slots, NoCheckpoint: held}); err != nil {
 			c.Log.Warn("the switch goes on without all of its preparation", "error", err)
 		}
 	}
@@ -170,11 +172,11 @@ func (c *switcher) fenceAnew(ctx context.Context) error {
 		if err := openAgain(ctx, c.j.Engine, c.Epoch, c.old.Server); err != nil {
 			return err
 		}
-		// Stopped before the candidate streams from it again, it would have been
-		// opened for nothing.
-		if err := c.caughtUpWithNoted(ctx); err != nil {
-			return err
-		}
+	}
+	// Stopped before the candidate streams from it again, it would have been opened
+	// for nothing. Also in a try after one that ended here.
+	if err := c.caughtUpWithNoted(ctx); err != nil {
+		return err
 	}
 	c.proof = nil
 	if err := c.waitUntilZeroBehind(ctx); err != nil {
@@ -195,7 +197,7 @@ func (c *switcher) caughtUpWithNoted(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, replayTry)
 	defer cancel()
 	for {
 		err := postgres.ReplayedPast(ctx, candidate, *c.facts.ShutdownLSN, nil)

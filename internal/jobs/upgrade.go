@@ -35,7 +35,7 @@ func serverSwitch(deadline time.Duration) []workflow.Step[*upgrader] {
 		{Name: "warm_candidate", Title: "Warm the cache", About: "What is used most is read into memory, 20 s at most", Optional: true, Do: (*upgrader).warmCandidate},
 		{Name: "check_again", Title: "Check again", About: "Long transactions are waited for, at most ten minutes", Do: (*upgrader).checkAgain, Undo: (*upgrader).giveFollowersBack},
 		{Name: "wait_for_pools", Title: "Wait for the connection pools", About: "No transaction through one may have been open for more than 200 ms", Do: (*upgrader).waitForPools},
-		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Deadline: prepareTimes * deadline, Do: (*upgrader).prepareSwitch, Undo: (*upgrader).openOldLeader},
+		{Name: "prepare_switch", Title: "Prepare the switch", About: "A checkpoint on both servers, a connection to each side, the probe", Deadline: prepareDeadline(deadline), Do: (*upgrader).prepareSwitch, Undo: (*upgrader).openOldLeader},
 		{Name: "pause_pools", Title: "Hold the connection pools", About: "Their clients wait; no connection breaks", Downtime: true, Deadline: deadline, Do: (*upgrader).pausePools, Undo: (*upgrader).releasePools},
 		{Name: "fence_writes", Title: "Fence the old server", About: "A fast stop; open transactions are rolled back", Downtime: true, Do: (*upgrader).fenceWrites, Undo: (*upgrader).openOldLeader},
 		{Name: "wait_until_zero_behind", Title: "Wait until 0 commits behind", About: "Replayed past the last record of the old server", Downtime: true, Do: (*upgrader).waitUntilZeroBehind},

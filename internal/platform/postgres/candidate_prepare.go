@@ -11,6 +11,8 @@ import (
 type Preparation struct {
 	// Slots are to be made on the candidate for the leader's other followers.
 	Slots []string
+	// NoCheckpoint leaves the checkpoints out: somebody waits already.
+	NoCheckpoint bool
 }
 
 // Prepared is what PrepareCandidate found and did.
@@ -50,6 +52,9 @@ func PrepareCandidate(ctx context.Context, leader, candidate Querier, p Preparat
 	}
 	if err := alterSystem(ctx, candidate, "max_standby_streaming_delay", "0", settings...); err != nil {
 		return done, err
+	}
+	if p.NoCheckpoint {
+		return done, nil
 	}
 	return done, CheckpointUntilShort(ctx, leader, candidate)
 }

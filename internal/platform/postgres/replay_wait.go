@@ -59,11 +59,14 @@ func ReplayedPast(ctx context.Context, candidate Querier, record platform.LSN, p
 	}
 }
 
-// neverReceives is whether the record has not been received and nothing is being
-// received. Replay that is only paused, or waits for a query, has it on the disk.
+// neverReceives is whether the record has not been received, nothing is being
+// received, and replay waits for just that. Replay that is paused, slow, or waits
+// for a query has more on the disk, whatever a server that was started again says
+// that it has received.
 func neverReceives(ctx context.Context, candidate Querier, record platform.LSN) (never bool, err error) {
 	err = candidate.QueryRow(ctx, `
 		select not exists (select from pg_stat_wal_receiver where status = 'streaming') and not pg_is_wal_replay_paused()
+			and exists (select from pg_stat_activity where backend_type = 'startup' and wait_event in ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval'))
 			and coalesce((pg_last_wal_receive_lsn() - '0/0')::bigint, 0) <= $1`, int64(record)).Scan(&never)
 	return never, err
 }
