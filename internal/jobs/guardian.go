@@ -89,11 +89,12 @@ func BeGuardian(ctx context.Context, in io.Reader, open func() (Engine, error), 
 	ctx, cancel := context.WithTimeout(ctx, guardianTries)
 	defer cancel()
 	// A program that is frozen in the middle of an act holds what it acts on, and
-	// nobody could act there before it wakes.
+	// nobody could act there before it wakes. One that has woken ends its act, and
+	// is refused the next one.
 	first, stop := context.WithTimeout(ctx, guardianGrace)
 	err = e.TakeOver(first, h.Epoch, []engine.Server{h.Old, h.New}, h.Pools)
 	stop()
-	if errors.Is(err, context.DeadlineExceeded) && w.EndFrozen() {
+	if errors.Is(err, context.DeadlineExceeded) && w.EndFrozen(ctx) {
 		log.Warn("the program is frozen in the middle of an act, and was ended")
 	}
 	err = h.LetGo(ctx, e, log)

@@ -26,6 +26,8 @@ const (
 	// as gone. Ticks are counted, not time: a machine that was asleep wakes to one.
 	tickEvery = 100 * time.Millisecond
 	patience  = 18
+	// secondLook is for how many ticks more it is listened to before it is ended.
+	secondLook = 3
 	// logLimit is where the log begins anew.
 	logLimit = 1 << 20
 )
@@ -175,10 +177,12 @@ func (g *Guardian) end(word byte) {
 
 // Watch is the guardian's own side.
 type Watch struct {
-	Brief   []byte
-	beats   chan byte
-	watched *os.Process // nil: it is gone already
-	closed  atomic.Bool // its end of the pipe: it is gone, or has left its guardian to itself
+	Brief     []byte
+	beats     atomic.Uint64 // words that came; counted, so that nobody has to wait for a reader
+	heard     uint64        // so many of them were noticed
+	dismissal chan struct{} // closed when the program has dismissed its guardian
+	watched   *os.Process   // nil: it is gone already
+	closed    atomic.Bool   // its end of the pipe: it is gone, or has left its guardian to itself
 }
 
 // Begin reads the brief from in and says that it is there on the descriptor 3.
@@ -190,7 +194,7 @@ func Begin(in io.Reader) (*Watch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("there is no brief: %w", err)
 	}
-	w := &Watch{Brief: brief, beats: make(chan byte)}
+	w := &Watch{Brief: brief, dismissal: make(chan struct{})}
 	if pid := os.Getppid(); strconv.Itoa(pid) == os.Getenv(watchedVariable) {
 		w.watched, _ = os.FindProcess(pid) // by a handle where there are such, so that it is no other one later
 	}
@@ -201,7 +205,11 @@ func Begin(in io.Reader) (*Watch, error) {
 				w.closed.Store(true)
 				return
 			}
-			w.beats <- b
+			w.beats.Add(1)
+			if b == dismissed {
+				close(w.dismissal)
+				return
+			}
 		}
 	}()
 	return w, nil
@@ -214,11 +222,27 @@ func (w *Watch) Ready() {
 	_ = ready.Close()
 }
 
-// EndFrozen ends the watched program with SIGKILL where it is there and only says
-// nothing. One that is gone, or has left its guardian to itself, is left alone.
-func (w *Watch) EndFrozen() bool {
-	return w.watched != nil && !w.closed.Load() && w.watched.Kill() == nil
+// EndFrozen ends the watched program with SIGKILL where it is there and says
+// nothing since it was found Abandoned, also not in secondLook. One that has woken,
+// is gone or has left its guardian to itself is left alone.
+func (w *Watch) EndFrozen(ctx context.Context) bool {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for range secondLook { // a machine that was asleep lets the guardian wake before the program, too
+		if w.watched == nil || w.speaks() {
+			return false
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return !w.speaks() && w.watched.Kill() == nil
 }
+
+// speaks tells that a word came since the last that was heard, or the end.
+func (w *Watch) speaks() bool { return w.closed.Load() || w.beats.Load() != w.heard }
 
 // Abandoned returns true when the watched program has been silent for too long,
 // and false when it dismisses its guardian, or ctx ends.
@@ -229,14 +253,19 @@ func (w *Watch) Abandoned(ctx context.Context) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case b := <-w.beats:
-			if b == dismissed {
-				return false
-			}
-			silent = 0
+		case <-w.dismissal:
+			return false
 		case <-tick.C:
+			if n := w.beats.Load(); n != w.heard {
+				w.heard, silent = n, 0
+			}
 			silent++
 		}
 	}
-	return true
+	select {
+	case <-w.dismissal: // together with the last tick
+		return false
+	default:
+		return true
+	}
 }
