@@ -77,7 +77,7 @@ func startIn(ctx context.Context, bin, dir string, owner *syscall.Credential) (s
 	defer func() { _ = log.Close() }()
 	args := []string{"-D", data, "-k", dir}
 	for _, setting := range []string{"listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off",
-		"wal_level=minimal", "max_wal_senders=0", "max_connections=200", "shared_buffers=64MB", "timezone=UTC"} {
+		"wal_level=minimal", "max_wal_senders=0", "max_connections=500", "shared_buffers=64MB", "timezone=UTC"} {
 		args = append(args, "-c", setting)
 	}
 	// Not CommandContext: the server outlives ctx. Its own session keeps the
