@@ -77,7 +77,7 @@ var mostQueries = map[string]float64{
 	"databases": 4, "databases, attention": 4, "databases, search": 5, "new database": 3,
 	"database, real leader": 15, "database, real follower": 11,
 	"database, 4 followers": 15, "database, 4 followers, a day": 15, "database, follower, a day": 11,
-	"new follower": 5, "change plan": 26, "unfollow": 5, "promote": 5, "fence": 5, "destroy database": 5,
+	"new follower": 5, "change plan": 22, "unfollow": 5, "promote": 5, "fence": 5, "destroy database": 5,
 	"apps": 4, "app": 12, "destroy app": 4, "operation": 15,
 	"notices": 6, "notices, unread": 6, "notices, old": 5, "notice": 9,
 	"audit": 6, "audit, search": 6, "audit, search for nothing": 6, "audit, old": 6,

@@ -187,11 +187,7 @@ func (a *app) endActivity(c echo.Context, what string, end func(context.Context,
 		return err
 	}
 	noteSubject(c, fmt.Sprintf("%s pid %d", row.Database.Name, pid))
-	server, err := a.serverOf(c.Request().Context(), row.Database)
-	if err != nil {
-		return err
-	}
-	err = a.withServer(c.Request().Context(), row.Database, server, func(ctx context.Context, conn *pgx.Conn) error { return end(ctx, conn, int(pid)) })
+	err = a.withServer(c.Request().Context(), row.Database, row.Server, func(ctx context.Context, conn *pgx.Conn) error { return end(ctx, conn, int(pid)) })
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"changeover/internal/db"
-	"changeover/internal/platform"
 	"changeover/views/page"
 )
 
@@ -20,19 +19,17 @@ func (a *app) renderApp(ctx context.Context, id int64, e eyes) (r rendered, err 
 	if err != nil {
 		return r, err
 	}
-	if r.shape, err = a.appShape(ctx, view, id); err != nil {
+	members, invitations, err := a.appMembers(ctx, view.May, id)
+	if err != nil {
 		return r, err
 	}
+	r.shape = appShape(view, members, invitations)
 	r.fragments, err = renderFragments(ctx, page.AppHead(view), page.AppFormation(view), page.AppReleases(view))
 	return r, err
 }
 
 // appShape is what of the page is no fragment, as somebody with that role sees it.
-func (a *app) appShape(ctx context.Context, view page.AppShowView, id int64) (string, error) {
-	members, err := db.ListMembers(ctx, a.pool, id)
-	if err != nil {
-		return "", err
-	}
+func appShape(view page.AppShowView, members []db.Member, invitations []db.Invitation) string {
 	parts := []any{view.May, view.DestroyRefusal, view.ConfigVars}
 	for _, m := range members {
 		parts = append(parts, m.UserID, m.Email, m.Name, m.Active, m.Role)
@@ -40,12 +37,8 @@ func (a *app) appShape(ctx context.Context, view page.AppShowView, id int64) (st
 	for _, t := range view.Attachments {
 		parts = append(parts, t.Name, t.Database.Text, t.Pool, t.Plan)
 	}
-	if view.May < platform.RoleManage {
-		return shapeOf(parts...), nil
-	}
-	invitations, err := db.ListInvitations(ctx, a.pool, id)
 	for _, i := range invitations {
 		parts = append(parts, i.ID)
 	}
-	return shapeOf(parts...), err
+	return shapeOf(parts...)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 
 	"changeover/internal/db"
@@ -10,15 +11,22 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// appPeople is who has a role on the app. The invitations, and what they are
-// made with, are for those who manage it.
-func (a *app) appPeople(c echo.Context, app platform.App, p appPage) (page.AppPeople, error) {
-	ctx, v := c.Request().Context(), visitorOf(c)
-	people := page.AppPeople{Form: withToken(c, p.peopleForm), Admin: v.Admin, NewLink: linkOf(p.invited)}
-	members, err := db.ListMembers(ctx, a.pool, app.ID)
-	if err != nil {
-		return people, err
+// appMembers are who has a role on the app and, for those who manage it, who is
+// invited.
+func (a *app) appMembers(ctx context.Context, may platform.Role, id int64) ([]db.Member, []db.Invitation, error) {
+	members, err := db.ListMembers(ctx, a.pool, id)
+	if err != nil || may < platform.RoleManage {
+		return members, nil, err
 	}
+	invitations, err := db.ListInvitations(ctx, a.pool, id)
+	return members, invitations, err
+}
+
+// appPeople is the page's part about them; what invitations are made with is for
+// those who manage the app.
+func (a *app) appPeople(c echo.Context, app platform.App, p appPage, members []db.Member, invitations []db.Invitation) (people page.AppPeople, err error) {
+	ctx, v := c.Request().Context(), visitorOf(c)
+	people = page.AppPeople{Form: withToken(c, p.peopleForm), Admin: v.Admin, NewLink: linkOf(p.invited)}
 	there := map[string]bool{}
 	for _, m := range members {
 		there[m.Email] = true
@@ -42,10 +50,6 @@ func (a *app) appPeople(c echo.Context, app platform.App, p appPage) (page.AppPe
 				people.Known = append(people.Known, p.Email)
 			}
 		}
-	}
-	invitations, err := db.ListInvitations(ctx, a.pool, app.ID)
-	if err != nil {
-		return people, err
 	}
 	for _, i := range invitations {
 		row := invitationRow(i, appPath(app.Name)+"/invitations/")

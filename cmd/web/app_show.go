@@ -57,12 +57,12 @@ func (a *app) showApp(c echo.Context, app platform.App, p appPage) error {
 	if err != nil {
 		return err
 	}
-	shape, err := a.appShape(c.Request().Context(), view, app.ID)
+	members, invitations, err := a.appMembers(c.Request().Context(), view.May, app.ID)
 	if err != nil {
 		return err
 	}
 	view.VarForm, view.FormationForm = withToken(c, p.varForm), withToken(c, p.formationForm)
-	if view.People, err = a.appPeople(c, app, p); err != nil {
+	if view.People, err = a.appPeople(c, app, p, members, invitations); err != nil {
 		return err
 	}
 	for i, v := range view.ConfigVars {
@@ -75,7 +75,7 @@ func (a *app) showApp(c echo.Context, app platform.App, p appPage) error {
 	if err != nil {
 		return err
 	}
-	f.Shape = shape
+	f.Shape = appShape(view, members, invitations)
 	f.Breadcrumbs = crumbs(component.Link{Text: "Apps", URL: "/apps"}, component.Link{Text: app.Name})
 	return a.render(c, statusOr(c), page.AppShow(f, view))
 }

@@ -91,11 +91,7 @@ type aroundPlan struct {
 
 func (a *app) aroundPlan(ctx context.Context, row db.DatabaseListRow) (around aroundPlan, err error) {
 	d := row.Database
-	server, err := a.serverOf(ctx, d)
-	if err != nil {
-		return around, err
-	}
-	around.activity = a.activityUnless(row.Reading, d, server, "")
+	around.activity = a.activityUnless(row.Reading, d, row.Server, "")
 	var leader *db.DatabaseListRow
 	if leader, around.followers, err = a.relatives(ctx, d); err != nil {
 		return around, err

@@ -12,7 +12,7 @@ import (
 	"changeover/views/page"
 )
 
-func (a *app) databaseFacts(ctx context.Context, access platform.Access, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow, server *platform.Server, now time.Time) (page.DatabaseFacts, error) {
+func (a *app) databaseFacts(ctx context.Context, access platform.Access, row db.DatabaseListRow, leader *db.DatabaseListRow, followers []db.DatabaseListRow, now time.Time) (page.DatabaseFacts, error) {
 	d, r := row.Database, row.Reading
 	plan := a.plan(d.Plan)
 	facts := page.DatabaseFacts{
@@ -39,8 +39,8 @@ func (a *app) databaseFacts(ctx context.Context, access platform.Access, row db.
 		}
 	}
 	facts.ForkFollow = forkFollow(d, plan)
-	if server != nil {
-		facts.Port = server.Port
+	if row.Server != nil {
+		facts.Port = row.Server.Port
 	}
 	var err error
 	facts.CostCents, err = db.CostCents(ctx, a.pool, d.ID, now)

@@ -76,13 +76,8 @@ func (a *app) databaseIndexView(ctx context.Context, access platform.Access, fil
 		}
 		view.Total = counts.Databases
 	}
-	next, err := a.nextMaintenances(ctx, access)
-	if err != nil {
-		return view, err
-	}
 	for _, r := range rows {
 		row := a.databaseRow(r, access)
-		row.Next = next[r.Database.ID]
 		if access.SeesAny(r.Database.AppID) { // else it is billed to others
 			view.MonthCents += row.MonthlyCents
 		}
@@ -116,7 +111,7 @@ func (a *app) databaseRow(r db.DatabaseListRow, access platform.Access) page.Dat
 		AttachmentName: attachmentOn(r), Status: a.databaseStatus(r), Role: databaseRole(r), Lag: lagOf(r.Database, r.Reading),
 		Connections: r.Reading.Connections, ConnectionLimit: plan.Connections,
 		DataBytes: r.Reading.DataBytes, StorageBytes: plan.StorageBytes, Answers: r.Reading.Known && r.Reading.Answers,
-		NoWindow: !plan.Tier.HasWindow,
+		NoWindow: !plan.Tier.HasWindow, Next: nextMaintenance(r),
 	}
 	if r.Database.State != platform.DatabaseCreating {
 		row.MonthlyCents = plan.MonthlyCents
@@ -128,21 +123,19 @@ func (a *app) databaseRow(r db.DatabaseListRow, access platform.Access) page.Dat
 	return row
 }
 
-// nextMaintenances are the maintenances that are to come, by database.
-func (a *app) nextMaintenances(ctx context.Context, access platform.Access) (map[int64]*page.NextMaintenance, error) {
-	list, err := db.ComingMaintenances(ctx, a.pool, db.MaintenanceFilter{Access: &access, Limit: 10000})
-	next := make(map[int64]*page.NextMaintenance, len(list))
-	for _, m := range list {
-		n := &page.NextMaintenance{ID: m.ID, Title: m.Title(), State: string(m.State)}
-		switch m.State {
-		case platform.MaintenanceRunning:
-			n.State = "runs now"
-		default:
-			n.At = m.ScheduledAt
-		}
-		next[m.DatabaseID] = n
+// nextMaintenance is what is to come for a database; nil when nothing is.
+func nextMaintenance(r db.DatabaseListRow) *page.NextMaintenance {
+	if r.Next == nil {
+		return nil
 	}
-	return next, err
+	n := &page.NextMaintenance{ID: r.Next.ID, Title: r.Next.Title, State: string(r.Next.State)}
+	switch r.Next.State {
+	case platform.MaintenanceRunning:
+		n.State = "runs now"
+	default:
+		n.At = r.Next.ScheduledAt
+	}
+	return n
 }
 
 // plan is the catalogue's plan of that name; one that is not in the catalogue

@@ -27,16 +27,10 @@ func (a *app) databaseMaintenance(ctx context.Context, access platform.Access, r
 		return nil, err
 	}
 	view.NextOpening = view.Window.Next(now)
-	m, open, err := db.OpenMaintenanceOf(ctx, a.pool, d.ID)
-	if err != nil {
-		return nil, err
-	}
-	if open {
-		rows, err := a.comingRows(ctx, access, []platform.Maintenance{m}, now, m.ID)
-		if err != nil {
+	if row.Next != nil {
+		if view.Coming, err = a.comingRow(ctx, access, d.ID, now); err != nil {
 			return nil, err
 		}
-		view.Coming = &rows[0]
 	}
 	blackouts, err := db.BlackoutsFor(ctx, a.pool, d.AppID, now)
 	if err != nil {
@@ -47,6 +41,19 @@ func (a *app) databaseMaintenance(ctx context.Context, access platform.Access, r
 	}
 	view.Kept, err = a.keptServer(ctx, row)
 	return view, err
+}
+
+// comingRow is what is to come for a database; nil when it has ended just now.
+func (a *app) comingRow(ctx context.Context, access platform.Access, id int64, now time.Time) (*page.MaintenanceRow, error) {
+	m, open, err := db.OpenMaintenanceOf(ctx, a.pool, id)
+	if err != nil || !open {
+		return nil, err
+	}
+	rows, err := a.comingRows(ctx, access, []platform.Maintenance{m}, now, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &rows[0], nil
 }
 
 // keptServer is the offer to switch back, as far as it needs no question to the

@@ -85,13 +85,9 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 		ID: d.ID, Name: d.Name, AppName: d.AppName, Plan: plan, State: d.State, Status: a.databaseStatus(row), Role: databaseRole(row),
 		May: access.On(d.AppID), AppUnseen: !access.SeesAny(d.AppID),
 	}
-	server, err := a.serverOf(ctx, d)
-	if err != nil {
-		return view, err
-	}
 	activity := answered[[]platform.Backend](nil, nil)
 	if hasActivity(d) {
-		activity = a.activityUnless(row.Reading, d, server, db.LiveDatabase(d.ID))
+		activity = a.activityUnless(row.Reading, d, row.Server, db.LiveDatabase(d.ID))
 	}
 	leader, followers, err := a.relatives(ctx, d)
 	if err != nil {
@@ -109,7 +105,7 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 	if err != nil {
 		return view, err
 	}
-	if view.Facts, err = a.databaseFacts(ctx, access, row, leader, followers, server, now); err != nil {
+	if view.Facts, err = a.databaseFacts(ctx, access, row, leader, followers, now); err != nil {
 		return view, err
 	}
 	view.Topology = a.topology(access, row, leader, followers, apps)

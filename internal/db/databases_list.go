@@ -10,17 +10,28 @@ import (
 // DatabaseListRow is a database with what the list of databases shows of it.
 type DatabaseListRow struct {
 	Database      platform.Database
-	Reading       Reading // Known is false when it was never read
-	Zone          string  // empty without a server
-	LeaderName    string  // of a follower
-	ForkedFrom    string  // name, of a fork
-	ReplacedBy    string  // name of the database that took its place
+	Reading       Reading          // Known is false when it was never read
+	Zone          string           // empty without a server
+	Server        *platform.Server // that is it now; nil before there is one
+	LeaderName    string           // of a follower
+	ForkedFrom    string           // name, of a fork
+	ReplacedBy    string           // name of the database that took its place
 	FollowerCount int
 	Attachments   []string // "sushi::DATABASE", by name; those that access sees
 	// AttachedTo are the apps of all its attachments.
 	AttachedTo []int64
 	// Operation is the one that holds the database now; nil when none does.
 	Operation *OpenOperation
+	// Next is its maintenance that is to come, or that runs; nil when none is.
+	Next *NextMaintenance
+}
+
+// NextMaintenance is what the list says of a maintenance that is open.
+type NextMaintenance struct {
+	ID          int64
+	State       platform.MaintenanceState
+	Title       string
+	ScheduledAt *time.Time
 }
 
 // SeenBy is whether access sees the database.
@@ -56,6 +67,7 @@ type DatabaseFilter struct {
 type databaseListRow struct {
 	platform.Database
 	readingRow
+	joinedServer
 	Zone           string
 	LeaderName     string
 	ForkedFrom     string
@@ -69,6 +81,12 @@ type databaseListRow struct {
 	OperationStep  string
 	OperationStuck bool
 	OperationWaits bool
+	NextID         int64
+	NextKind       platform.MaintenanceKind
+	NextState      platform.MaintenanceState
+	NextFrom       string
+	NextTo         string
+	NextAt         *time.Time
 }
 
 // ListDatabases is the databases that access sees, by app and name, leaders
@@ -105,7 +123,7 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 	if f.Limit > 0 {
 		limit = " limit " + ask.arg(f.Limit)
 	}
-	rows, err := many[databaseListRow](ctx, q, `select `+databaseColumns+`, `+readingColumns+`,
+	rows, err := many[databaseListRow](ctx, q, `select `+databaseColumns+`, `+readingColumns+`, `+joinedServerColumns+`,
 			coalesce(v.zone, '') as zone,
 			coalesce(leader.name, '') as leader_name,
 			coalesce(parent.name, '') as forked_from,
@@ -114,7 +132,9 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 			coalesce(t.names, '{}') as attachments, coalesce(t.apps, '{}') as attached_to,
 			o.id as operation_id, coalesce(o.kind, '') as operation_kind, coalesce(o.state, '') as operation_state,
 			coalesce(st.name, '') as operation_step, coalesce(o.needs_person, false) as operation_stuck,
-			coalesce(o.state = 'running' and not o.needs_person and m.state in ('ready', 'scheduled'), false) as operation_waits
+			coalesce(o.state = 'running' and not o.needs_person and m.operation_id = o.id and m.state in ('ready', 'scheduled'), false) as operation_waits,
+			coalesce(m.id, 0) as next_id, coalesce(m.kind, '') as next_kind, coalesce(m.state, '') as next_state,
+			coalesce(m.from_plan, '') as next_from, coalesce(m.to_plan, '') as next_to, m.scheduled_at as next_at
 		from databases d
 		join apps a on a.id = d.app_id
 		left join servers v on v.id = d.server_id
@@ -127,7 +147,7 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 		left join `+one+attachmentsOf(ask, attached)+` t on t.database_id = d.id
 		left join operation_claims c on c.database_id = d.id
 		left join operations o on o.id = c.operation_id
-		left join maintenances m on m.operation_id = o.id and m.database_id = d.id
+		left join maintenances m on m.database_id = d.id and `+openMaintenance+`
 		left join lateral (select s.name from operation_steps s
 			where s.operation_id = o.id and s.state = 'running' order by s.position limit 1) st on true
 		where `+where+`
@@ -138,7 +158,7 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 	list := make([]DatabaseListRow, len(rows))
 	for i, r := range rows {
 		list[i] = DatabaseListRow{
-			Database: r.Database, Reading: r.reading(), Zone: r.Zone, LeaderName: r.LeaderName, ForkedFrom: r.ForkedFrom, ReplacedBy: r.ReplacedBy,
+			Database: r.Database, Reading: r.reading(), Zone: r.Zone, Server: r.server(), LeaderName: r.LeaderName, ForkedFrom: r.ForkedFrom, ReplacedBy: r.ReplacedBy,
 			FollowerCount: r.FollowerCount, Attachments: r.Attachments, AttachedTo: r.AttachedTo,
 		}
 		if r.OperationID != nil {
@@ -146,6 +166,10 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 				ID: *r.OperationID, Kind: platform.OperationKind(r.OperationKind),
 				State: platform.OperationState(r.OperationState), Step: r.OperationStep, NeedsPerson: r.OperationStuck, Waits: r.OperationWaits,
 			}
+		}
+		if r.NextID != 0 {
+			m := platform.Maintenance{Kind: r.NextKind, FromPlan: r.NextFrom, ToPlan: r.NextTo}
+			list[i].Next = &NextMaintenance{ID: r.NextID, State: r.NextState, Title: m.Title(), ScheduledAt: r.NextAt}
 		}
 	}
 	return list, nil
@@ -194,18 +218,9 @@ type DatabaseWithServer struct {
 func ListRunning(ctx context.Context, q Querier) ([]DatabaseWithServer, error) {
 	type row struct {
 		platform.Database
-		VID, VDatabaseID int64
-		VZone, VPlan     string
-		VPort, VMajor    int
-		VState           platform.ServerState
-		VFenced, VShared bool
-		VLeaderID        *int64
-		VCreatedAt       time.Time
+		joinedServer
 	}
-	rows, err := many[row](ctx, q, `select `+databaseColumns+`, v.id as v_id, coalesce(v.database_id, 0) as v_database_id,
-			v.database_id is null as v_shared, v.zone as v_zone,
-			v.port as v_port, v.major as v_major, v.plan as v_plan, v.state as v_state, v.fenced as v_fenced,
-			v.leader_id as v_leader_id, v.created_at as v_created_at
+	rows, err := many[row](ctx, q, `select `+databaseColumns+`, `+joinedServerColumns+`
 		from databases d join apps a on a.id = d.app_id join servers v on v.id = d.server_id
 		where v.state = 'running' and d.state <> 'destroyed'
 			and (v.database_id is not null or d.state not in ('creating', 'destroying')) -- it may not be in its cluster yet, or any more
@@ -215,10 +230,7 @@ func ListRunning(ctx context.Context, q Querier) ([]DatabaseWithServer, error) {
 	}
 	list := make([]DatabaseWithServer, len(rows))
 	for i, r := range rows {
-		list[i] = DatabaseWithServer{r.Database, platform.Server{
-			ID: r.VID, DatabaseID: r.VDatabaseID, Shared: r.VShared, Zone: r.VZone, Port: r.VPort, Major: r.VMajor, Plan: r.VPlan,
-			Fenced: r.VFenced, LeaderID: r.VLeaderID, State: r.VState, CreatedAt: r.VCreatedAt,
-		}}
+		list[i] = DatabaseWithServer{r.Database, *r.server()}
 	}
 	return list, nil
 }

@@ -32,6 +32,11 @@ func TestListDatabasesIsOneQuery(t *testing.T) {
 	_, err := pool.Exec(ctx, `update operation_steps set state = 'running' where operation_id = $1 and name = 'two'`, op)
 	noError(t, err)
 
+	due := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+	_, err = pool.Exec(ctx, `insert into maintenances (database_id, operation_id, kind, state, from_plan, to_plan, scheduled_at, created_by)
+		values ($1, $2, 'upgrade', 'scheduled', 'standard-0', 'standard-2', $3, 'x')`, two.ID, op, due)
+	noError(t, err)
+
 	q, counter := counted(t, pool)
 	list := must(db.ListDatabases(ctx, q, platform.Everything(), db.DatabaseFilter{}))(t)
 	if counter.n.Load() != 1 {
@@ -59,8 +64,14 @@ func TestListDatabasesIsOneQuery(t *testing.T) {
 		f.Reading.Lag.Commits != 7 || !f.Reading.Lag.At.Equal(at) || !f.Reading.Lag.CaughtUp() || len(f.Attachments) != 0 {
 		t.Errorf("follower %+v", f)
 	}
-	if o := byID[two.ID].Operation; o == nil || *o != (db.OpenOperation{ID: op, Kind: platform.Unfollow, State: platform.OperationRunning, Step: "two"}) {
+	if o := byID[two.ID].Operation; o == nil || *o != (db.OpenOperation{ID: op, Kind: platform.Unfollow, State: platform.OperationRunning, Step: "two", Waits: true}) {
 		t.Errorf("operation %+v", o)
+	}
+	if n := byID[two.ID].Next; n == nil || n.Title != "Upgrade to standard-2" || n.State != platform.MaintenanceScheduled || !n.ScheduledAt.Equal(due) || f.Next != nil {
+		t.Errorf("what is to come %+v, of the other %+v", n, f.Next)
+	}
+	if f.Server == nil || !same(*f.Server, must(db.ServerOf(ctx, pool, one.ID))(t)) {
+		t.Errorf("server %+v", f.Server)
 	}
 
 	for _, c := range []struct {

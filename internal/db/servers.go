@@ -71,6 +71,33 @@ func ServerOf(ctx context.Context, q Querier, databaseID int64) (platform.Server
 		`select `+serverColumns+` from servers where id = (select server_id from databases where id = $1)`, databaseID)
 }
 
+// joinedServerColumns are those of the server v that a database is joined to, or
+// that it has none.
+const joinedServerColumns = `coalesce(v.id, 0) as v_id, coalesce(v.database_id, 0) as v_database_id, v.database_id is null as v_shared,
+	coalesce(v.zone, '') as v_zone, coalesce(v.port, 0) as v_port, coalesce(v.major, 0) as v_major, coalesce(v.plan, '') as v_plan,
+	coalesce(v.state, '') as v_state, coalesce(v.fenced, false) as v_fenced, v.leader_id as v_leader_id, v.created_at as v_created_at, v.destroyed_at as v_destroyed_at`
+
+type joinedServer struct {
+	VID, VDatabaseID         int64
+	VZone, VPlan             string
+	VPort, VMajor            int
+	VState                   platform.ServerState
+	VFenced, VShared         bool
+	VLeaderID                *int64
+	VCreatedAt, VDestroyedAt *time.Time
+}
+
+// server is the one that was joined; nil where there was none.
+func (v joinedServer) server() *platform.Server {
+	if v.VID == 0 {
+		return nil
+	}
+	return &platform.Server{
+		ID: v.VID, DatabaseID: v.VDatabaseID, Shared: v.VShared, Zone: v.VZone, Port: v.VPort, Major: v.VMajor, Plan: v.VPlan,
+		Fenced: v.VFenced, LeaderID: v.VLeaderID, State: v.VState, CreatedAt: *v.VCreatedAt, DestroyedAt: v.VDestroyedAt,
+	}
+}
+
 // ListServers is every server that is not destroyed, oldest first.
 func ListServers(ctx context.Context, q Querier) ([]platform.Server, error) {
 	return many[platform.Server](ctx, q, `select `+serverColumns+` from servers where destroyed_at is null order by id`)
