@@ -27,10 +27,11 @@ import (
 func openControl(ctx context.Context, cfg config) (*pgxpool.Pool, error) {
 	var engine *local.Engine
 	if cfg.DatabaseURL == "" {
-		// Else a command with another home than the program's would make a second
-		// installation, with an administrator of its own, and say nothing.
-		if _, err := os.Stat(filepath.Join(cfg.Home, "control")); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no changeover has ever run in %s. Set CHANGEOVER_HOME to the directory that the program names as State when it starts", cfg.Home)
+		// Whoever names a home may begin with a token in it. But a command that was
+		// told none would make a second installation in the default one, with an
+		// administrator of its own, and say nothing.
+		if _, err := os.Stat(filepath.Join(cfg.Home, "control")); !cfg.HomeNamed && errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("no changeover has ever run in %s. Set CHANGEOVER_HOME to the directory that the program names as State when it starts, or to a new one", cfg.Home)
 		}
 		var err error
 		if engine, err = openEngine(cfg, slog.New(slog.DiscardHandler)); err != nil {

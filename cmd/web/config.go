@@ -19,6 +19,7 @@ import (
 // at start; docs/settings.md lists them.
 type config struct {
 	Home           string         // CHANGEOVER_HOME, absolute
+	HomeNamed      bool           // it was set, and is not the default
 	Addr           string         // CHANGEOVER_ADDR, host:port to listen on
 	URL            *url.URL       // CHANGEOVER_URL, as people reach it
 	TrustedProxies []netip.Prefix // CHANGEOVER_TRUSTED_PROXIES
@@ -66,6 +67,7 @@ func readConfig(getenv func(string) string, root bool) (config, error) {
 	if c.Home, err = readHome(getenv("CHANGEOVER_HOME"), root); err != nil {
 		return config{}, err
 	}
+	c.HomeNamed = getenv("CHANGEOVER_HOME") != ""
 	c.Addr = or(getenv("CHANGEOVER_ADDR"), "127.0.0.1:8090")
 	if err := checkAddr("CHANGEOVER_ADDR", c.Addr); err != nil {
 		return config{}, err

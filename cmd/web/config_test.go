@@ -14,7 +14,7 @@ func TestReadConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Home != "/var/lib/changeover" || c.Addr != "127.0.0.1:8090" || c.URL.String() != "http://127.0.0.1:8090" ||
+		if c.Home != "/var/lib/changeover" || c.HomeNamed || c.Addr != "127.0.0.1:8090" || c.URL.String() != "http://127.0.0.1:8090" ||
 			c.DatabaseHost != "127.0.0.1" || c.FirstPort != 20000 || c.LastPort != 29999 || c.HTTPS() {
 			t.Errorf("got %+v", c)
 		}
@@ -31,7 +31,7 @@ func TestReadConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Link("/x") != "https://db.example.com/x" || !c.HTTPS() || len(c.TrustedProxies) != 2 || len(c.Zones) != 2 || c.MemoryScale != 0.5 {
+		if !c.HomeNamed || c.Link("/x") != "https://db.example.com/x" || !c.HTTPS() || len(c.TrustedProxies) != 2 || len(c.Zones) != 2 || c.MemoryScale != 0.5 {
 			t.Errorf("got %+v", c)
 		}
 	})

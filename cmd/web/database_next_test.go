@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -89,12 +90,23 @@ func TestDatabaseIsAvailableWhileItsUpgradeWaits(t *testing.T) {
 	says("it runs", "Upgrade", false)
 }
 
-// A command in a state directory that nobody has used would make a second
-// installation there: it says where to look instead.
+// A command in a default directory that nobody has used would make a second
+// installation there: it says where to look instead. One that was named begins
+// with the command.
 func TestCommandsWantTheProgramsHome(t *testing.T) {
-	home := t.TempDir()
+	home := newHome(t)
 	_, err := openControl(t.Context(), config{Home: home})
 	if err == nil || !strings.Contains(err.Error(), "CHANGEOVER_HOME") || !strings.Contains(err.Error(), home) {
 		t.Errorf("in an empty directory: %v", err)
+	}
+	p := &running{t: t, home: home, logs: &logBuffer{}, out: &logBuffer{}}
+	if p.bin, err = built(); err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(os.Environ(), "CHANGEOVER_HOME="+home, "DATABASE_URL=", "CHANGEOVER_URL=")
+	t.Cleanup(p.clean)
+	said := p.run("token", "-email", "first@example.com")
+	if token := strings.TrimSpace(said); len(token) < 20 {
+		t.Errorf("in a new home that was named the token is %q", said)
 	}
 }
