@@ -56,6 +56,11 @@ func NoteDelivery(ctx context.Context, q Querier, d Delivery) (failingSince *tim
 		returning w.failing_since`, d.ID, d.State, d.Status, d.TookMS, d.Excerpt, d.Problem)
 }
 
+// GiveUpDelivery ends a delivery that was never sent; its webhook is not at fault.
+func GiveUpDelivery(ctx context.Context, q Querier, id int64, problem string) error {
+	return mustTouch(ctx, q, noDelivery(), `update webhook_deliveries set state = 'failed', problem = $2, tried_at = now() where id = $1`, id, problem)
+}
+
 // DeleteOldDeliveries forgets deliveries that were made 30 days ago.
 func DeleteOldDeliveries(ctx context.Context, q Querier) (int64, error) {
 	return exec(ctx, q, `delete from webhook_deliveries where created_at < now() - interval '30 days'`)

@@ -102,10 +102,17 @@ func (j *Jobs) deliver(ctx context.Context, d db.Delivery, last bool) (db.Delive
 		result, last = webhook.Result{Problem: "The webhook is off."}, true
 	} else {
 		message, err := j.hookMessage(ctx, d, hook.AppID)
-		if err != nil {
+		switch {
+		case d.NoticeID != nil && platform.KindOf(err) == platform.KindNotFound:
+			// Of a notice about several databases the app may see none any more. That is
+			// for good, and no failure of the receiver.
+			d.State, d.Problem = "failed", "Nothing was sent: no database that this notice is about belongs to the webhook's app any more, or is attached to it."
+			return d, db.GiveUpDelivery(ctx, j.Pool, d.ID, d.Problem)
+		case err != nil:
 			return d, err
+		default:
+			result = j.Hooks.Send(ctx, message)
 		}
-		result = j.Hooks.Send(ctx, message)
 	}
 	d.Status, d.TookMS, d.Excerpt, d.Problem, d.State = result.Status, int(result.Took.Milliseconds()), result.Excerpt, result.Problem, "taken"
 	if result.Problem != "" {

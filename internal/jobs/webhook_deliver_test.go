@@ -182,6 +182,42 @@ func TestDeliveryIsTriedForADay(t *testing.T) {
 	})
 }
 
+// Of a notice about several databases an app may see none any more by the time it
+// is delivered: the delivery ends and says so, and nothing is sent.
+func TestDeliveryOfWhatTheAppSeesNoMore(t *testing.T) {
+	t.Parallel()
+	r := newReceivers(t, func(string, int) int { return 503 })
+	hooks, err := sender(r.address(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, func(h *house) { h.hooks = hooks })
+	hook := h.webhookTo(r, "/down")
+	one, two := dbtest.Database(t, h.pool, h.app.ID, 21000), dbtest.Database(t, h.pool, h.app.ID, 21001)
+	if _, err := db.CreateNotice(t.Context(), h.pool, db.NewNotice{Kind: platform.NoticeServerRestarted, Level: platform.NoticeBad, Subject: "Restarted",
+		Body: "Found stopped: " + platform.NoticeDatabases + ".", Several: []db.NewNoticePart{{DatabaseID: one.ID}, {DatabaseID: two.ID}}}); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "it is tried", func() bool {
+		list := h.deliveries(hook)
+		return len(list) == 1 && list[0].Attempts == 1
+	})
+	waitUntil(t, "it is to be tried again", func() bool {
+		return countOf(h, `select count(*) from river_job where kind = 'webhook' and state in ('retryable', 'scheduled')`) == 1
+	})
+	other := dbtest.App(t, h.pool, "another")
+	for _, moved := range []string{`update notice_databases set app_id = $1`, `update databases set app_id = $1`} {
+		if _, err := h.pool.Exec(t.Context(), moved, other.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.tell(`update river_job set state = 'available', scheduled_at = now() where kind = 'webhook' and state in ('retryable', 'scheduled')`)
+	waitUntil(t, "it ends", func() bool { return h.deliveries(hook)[0].State == "failed" })
+	if d := h.deliveries(hook)[0]; !strings.Contains(d.Problem, "Nothing was sent") || d.Attempts != 1 || r.count() != 1 {
+		t.Errorf("%+v after %d requests", d, r.count())
+	}
+}
+
 // Receivers that hang, more than ever was sent to at once, and one with a long
 // queue among them, hold up nobody else's deliveries.
 func TestMeasuredManyReceiversThatHang(t *testing.T) {
