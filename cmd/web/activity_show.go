@@ -77,14 +77,15 @@ func (a *app) activityNow(ctx context.Context, d platform.Database, topic string
 	if err != nil {
 		return nil, err
 	}
-	return a.activitySoon(d, server, topic)(lookWithin)
+	backends, _, err := a.activitySoon(d, server, topic)(lookWithin)
+	return backends, err
 }
 
 // activityUnless is activitySoon but for a server of which the newest reading says
 // that it does not answer: no page waits for that.
 func (a *app) activityUnless(reading db.Reading, d platform.Database, server *platform.Server, topic string) looking[[]platform.Backend] {
 	if away(reading) {
-		return func(time.Duration) ([]platform.Backend, error) { return nil, noAnswer(nil, d.Name) }
+		return answered[[]platform.Backend](nil, reading.At, noAnswer(nil, d.Name))
 	}
 	return a.activitySoon(d, server, topic)
 }
@@ -106,7 +107,7 @@ func activityView(row db.DatabaseListRow, look looking[[]platform.Backend], may 
 		view.Problem = fmt.Sprintf("It is %s, so nobody is connected.", d.State)
 		return view
 	}
-	backends, err := look(lookWithin)
+	backends, _, err := look(lookWithin)
 	if err != nil {
 		view.Problem = failureOf(err, "").Message
 		return view

@@ -113,7 +113,7 @@ func (a *app) changePlanView(c echo.Context, form component.Form, row db.Databas
 	chosen := func(field string) string { return form.Value(field, c.QueryParam(field)) }
 	view := page.ChangePlanView{
 		Form: form, DatabaseName: d.Name, AppName: d.AppName, Plan: a.plan(d.Plan), Version: row.Reading.Version, DataBytes: row.Reading.DataBytes,
-		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, CheckedAt: time.Now(), Method: method,
+		Connections: row.Reading.Connections, ConnectionLimit: a.plan(d.Plan).Connections, Method: method,
 	}
 	followers := around.followers
 	follower := a.chosenFollower(c, form)
@@ -236,10 +236,12 @@ func (a *app) fillFollowers(view *page.ChangePlanView, access platform.Access, r
 
 // fillConsequences fills in who is connected, what runs, and what stays behind.
 func (a *app) fillConsequences(view *page.ChangePlanView, d platform.Database, around aroundPlan, picked *db.DatabaseListRow) {
-	backends, err := around.activity(lookWithin)
+	backends, at, err := around.activity(lookWithin)
 	view.Connected, view.ConnectedTotal, view.Asking = connected(backends, d.Name), len(backends), view.Asking || notYet(err)
 	if err != nil {
 		view.ConnectedProblem = failureOf(err, "").Message
+	} else if at.Before(view.CheckedAt) { // the page is as old as the oldest of what it shows
+		view.CheckedAt = at
 	}
 	// Scheduled jobs run outside this program, so it is always asked. In an
 	// upgrade the app is not scaled down, and its jobs see what its processes see.

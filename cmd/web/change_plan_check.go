@@ -31,14 +31,15 @@ func (a *app) fillPreflight(view *page.ChangePlanView, row db.DatabaseListRow, p
 		key += fmt.Sprintf(" by %d", *followerID)
 	}
 	var checks []platform.Check
+	var at time.Time
 	var err error
 	if away(row.Reading) {
-		err = noAnswer(nil, row.Database.Name) // it is known already: no page waits for it
+		at, err = row.Reading.At, noAnswer(nil, row.Database.Name) // it is known already: no page waits for it
 	} else if picked != nil && away(picked.Reading) {
-		err = noAnswer(nil, picked.Database.Name)
+		at, err = picked.Reading.At, noAnswer(nil, picked.Database.Name)
 	} else {
 		atOnce, target := view.Upgrade.AtOnce, view.Target
-		checks, err = lookAt(a, key, "", preflightWithin, func(ctx context.Context) ([]platform.Check, error) {
+		checks, at, err = lookAt(a, key, "", preflightWithin, func(ctx context.Context) ([]platform.Check, error) {
 			if atOnce {
 				return a.jobs.PreflightMove(ctx, row.Database.ID)
 			}
@@ -48,9 +49,10 @@ func (a *app) fillPreflight(view *page.ChangePlanView, row db.DatabaseListRow, p
 	if notYet(err) {
 		// The button stays: the operation checks all of it before it changes anything,
 		// and what was typed beside it must not come and go with an answer.
-		view.Asking, view.CheckedAt = true, time.Time{}
+		view.Asking = true
 		return
 	}
+	view.CheckedAt = at // an answer may stand for some seconds
 	if err != nil {
 		message := failureOf(err, "").Message
 		if controlAway(err) || errors.Is(err, context.DeadlineExceeded) {

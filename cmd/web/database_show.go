@@ -85,7 +85,7 @@ func (a *app) databaseView(ctx context.Context, access platform.Access, row db.D
 		ID: d.ID, Name: d.Name, AppName: d.AppName, Plan: plan, State: d.State, Status: a.databaseStatus(row), Role: databaseRole(row),
 		May: access.On(d.AppID), AppUnseen: !access.SeesAny(d.AppID),
 	}
-	activity := answered[[]platform.Backend](nil, nil)
+	activity := answered[[]platform.Backend](nil, time.Time{}, nil)
 	if hasActivity(d) {
 		activity = a.activityUnless(row.Reading, d, row.Server, db.LiveDatabase(d.ID))
 	}

@@ -53,9 +53,9 @@ func notYet(err error) bool {
 	return errors.As(err, &is)
 }
 
-// looking gives what a look has found; or, where nothing was answered that long
+// looking gives what a look has found, and when that was answered; or, where nothing was answered that long
 // after it began, an error for which notYet is true.
-type looking[T any] func(patience time.Duration) (T, error)
+type looking[T any] func(patience time.Duration) (T, time.Time, error)
 
 // lookAt begins to ask a server beside its caller. When the answer comes after the
 // caller's patience, topic is rendered again; empty where there is none. ask may
@@ -71,7 +71,7 @@ func lookAt[T any](a *app, key, topic string, within time.Duration, ask func(con
 		l.all[key] = it
 	}
 	if it.late && time.Since(it.foundAt) < lookFresh {
-		return answered[T](it.found, it.err)
+		return answered[T](it.found, it.foundAt, it.err)
 	}
 	if it.running == nil {
 		it.running, it.since, it.missed = make(chan struct{}), time.Now(), map[string]bool{}
@@ -85,7 +85,7 @@ func lookAt[T any](a *app, key, topic string, within time.Duration, ask func(con
 		}()
 	}
 	running, since := it.running, it.since
-	return func(patience time.Duration) (T, error) {
+	return func(patience time.Duration) (T, time.Time, error) {
 		timer := time.NewTimer(max(time.Until(since.Add(patience)), 0))
 		defer timer.Stop()
 		select {
@@ -100,10 +100,10 @@ func lookAt[T any](a *app, key, topic string, within time.Duration, ask func(con
 			it.missed[topic] = true
 			if it.err != nil || it.foundAt.IsZero() || time.Since(it.foundAt) > lookKept {
 				var none T
-				return none, errNotYet{platform.Unavailable(nil, "Its server has not answered yet. What it says comes here by itself.")}
+				return none, time.Time{}, errNotYet{platform.Unavailable(nil, "Its server has not answered yet. What it says comes here by itself.")}
 			}
 		}
-		return answered[T](it.found, it.err)(0)
+		return answered[T](it.found, it.foundAt, it.err)(0)
 	}
 }
 
@@ -131,9 +131,9 @@ func (l *looks) forgetOld() {
 	}
 }
 
-func answered[T any](found any, err error) looking[T] {
+func answered[T any](found any, at time.Time, err error) looking[T] {
 	value, _ := found.(T)
-	return func(time.Duration) (T, error) { return value, err }
+	return func(time.Duration) (T, time.Time, error) { return value, at, err }
 }
 
 // asked is ask, whose panic is an error: the server's own recovery is on another

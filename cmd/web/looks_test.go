@@ -101,25 +101,34 @@ func TestMeasuredPagesOfAServerThatFroze(t *testing.T) {
 func TestLooks(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
-	asked := 0
+	asked, began := 0, time.Now()
 	release := make(chan struct{})
 	ask := func(context.Context) (string, error) { asked++; <-release; return "found", nil }
 	first, second := lookAt(s.app, "it", "", time.Minute, ask), lookAt(s.app, "it", "", time.Minute, ask)
 	for _, found := range []looking[string]{first, second} {
-		if _, err := found(time.Millisecond); !notYet(err) {
+		if _, _, err := found(time.Millisecond); !notYet(err) {
 			t.Errorf("while it is asked: %v", err)
 		}
 	}
 	close(release)
 	for _, found := range []looking[string]{first, lookAt(s.app, "it", "", time.Minute, ask)} {
-		if text, err := found(10 * time.Second); text != "found" || err != nil {
-			t.Errorf("it was answered %q, %v", text, err)
+		if text, at, err := found(10 * time.Second); text != "found" || at.Before(began) || at.After(time.Now()) || err != nil {
+			t.Errorf("it was answered %q at %s, %v", text, at, err)
 		}
 	}
 	if asked != 1 {
 		t.Errorf("it was asked %d times", asked)
 	}
-	_, err := lookAt(s.app, "another", "", time.Minute, func(context.Context) (string, error) { panic("at the disco") })(10 * time.Second)
+	// What stands in for an answer that is late says when it was found out.
+	before := time.Now().Add(-lookKept / 2)
+	s.looks.mu.Lock()
+	s.looks.all["it"].foundAt = before
+	s.looks.mu.Unlock()
+	hangs := func(ctx context.Context) (string, error) { <-t.Context().Done(); return "", ctx.Err() }
+	if text, at, err := lookAt(s.app, "it", "", time.Minute, hangs)(time.Millisecond); text != "found" || !at.Equal(before) || err != nil {
+		t.Errorf("in its place: %q at %s, want %s, %v", text, at, before, err)
+	}
+	_, _, err := lookAt(s.app, "another", "", time.Minute, func(context.Context) (string, error) { panic("at the disco") })(10 * time.Second)
 	if err == nil || !strings.Contains(err.Error(), "at the disco") {
 		t.Errorf("a look that panics: %v", err)
 	}

@@ -70,7 +70,7 @@ func (a *app) holdingUp(d drawnOperation, m platform.Maintenance, it platform.Da
 	if !waiting {
 		return
 	}
-	backends, err := lookAt(a, fmt.Sprintf("held up %d", m.ID), db.LiveOperation(d.op.ID), activityWithin, func(ctx context.Context) ([]platform.Backend, error) {
+	backends, _, err := lookAt(a, fmt.Sprintf("held up %d", m.ID), db.LiveOperation(d.op.ID), activityWithin, func(ctx context.Context) ([]platform.Backend, error) {
 		return a.jobs.HoldingUp(ctx, m.ID)
 	})(lookWithin)
 	if err != nil {

@@ -77,7 +77,7 @@ func (a *app) pooledTransactions(ctx context.Context, d drawnOperation, old plat
 		ids = append(ids, *t.PoolID)
 	}
 	topic := db.LiveOperation(d.op.ID)
-	pids, err := lookAt(a, fmt.Sprintf("pooled %d", d.op.ID), topic, activityWithin, func(ctx context.Context) ([]int, error) {
+	pids, _, err := lookAt(a, fmt.Sprintf("pooled %d", d.op.ID), topic, activityWithin, func(ctx context.Context) ([]int, error) {
 		return a.jobs.PooledTransactions(ctx, old.ID, ids)
 	})(lookWithin)
 	if notYet(err) {
