@@ -24,9 +24,12 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		_, starts := j.starting.Load(s.ID) // before the look: what starts has a postmaster long before it is ready
 		status, err := j.Engine.Status(ctx, server)
 		switch {
 		case err != nil:
+		case starts:
+			stopped = append(stopped, s.ID)
 		case !status.Running:
 			if err := db.SetServerFoundStopped(ctx, j.Pool, s.ID); err != nil {
 				return err

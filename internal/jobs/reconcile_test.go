@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"changeover/internal/db"
 	"changeover/internal/jobs"
 	"changeover/internal/platform"
 	"changeover/internal/platform/engine"
@@ -78,35 +79,68 @@ func TestOperationGoesOnWithoutItsJob(t *testing.T) {
 	})
 }
 
-// slowStarter is an engine with one server that does not get ready, as one that
-// recovers for long.
+// slowStarter is an engine with one server that does not get ready until it is
+// released, as one that recovers for long: its postmaster is there meanwhile.
 type slowStarter struct {
 	jobs.Engine
-	slow int64
+	slow     atomic.Int64
+	begun    atomic.Bool
+	looked   atomic.Int64 // how often its postmaster was seen while it was not ready
+	released chan struct{}
 }
 
 func (e *slowStarter) Start(ctx context.Context, epoch int64, s engine.Server) error {
-	if s.ID == atomic.LoadInt64(&e.slow) {
-		<-ctx.Done()
-		return ctx.Err()
+	if s.ID == e.slow.Load() {
+		e.begun.Store(true)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.released:
+		}
 	}
 	return e.Engine.Start(ctx, epoch, s)
 }
 
+func (e *slowStarter) Status(ctx context.Context, s engine.Server) (engine.Status, error) {
+	status, err := e.Engine.Status(ctx, s)
+	if s.ID == e.slow.Load() && e.begun.Load() {
+		status.Running = true
+		e.looked.Add(1)
+	}
+	return status, err
+}
+
 // A server that takes long to start keeps no other one from being started, whether
-// it dies before or after.
+// it dies before or after. That it runs again is told when it does, not as soon as
+// its postmaster is there.
 func TestSlowStartKeepsNoOtherServerWaiting(t *testing.T) {
 	t.Parallel()
-	starter := &slowStarter{}
+	starter := &slowStarter{released: make(chan struct{})}
 	h := newHouse(t, withEngine(func(e jobs.Engine) jobs.Engine { starter.Engine = e; return starter }))
 	slow, other := h.leader("standard-0"), h.leader("standard-0")
-	atomic.StoreInt64(&starter.slow, h.serverOf(slow).ID)
+	starter.slow.Store(h.serverOf(slow).ID)
 	h.kill9(slow)
 	for range 2 {
 		h.kill9(other)
 		waitUntil(t, "the other server takes writes again", func() bool { return h.write(other) == nil })
 	}
-	atomic.StoreInt64(&starter.slow, 0)
+	told := func() bool {
+		list, err := db.ListNotices(t.Context(), h.pool, 0, platform.Everything(), db.NoticeFilter{DatabaseID: slow.ID, Kind: platform.NoticeServerRestarted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list) > 0
+	}
+	seen := starter.looked.Load()
+	waitUntil(t, "it is looked at several times", func() bool { return starter.looked.Load() > seen+3 })
+	if told() {
+		t.Error("it is told that it runs again, and it is not ready yet")
+	}
+	close(starter.released)
+	waitUntil(t, "it is told that it runs again", told)
+	if err := h.write(slow); err != nil {
+		t.Error(err)
+	}
 }
 
 // The runners could not be started, though the control database answers: they
