@@ -9,23 +9,30 @@ import (
 
 // heldBefore is what an attempt knows of the hold of one before it, which died.
 type heldBefore struct {
-	was   bool          // there was one, and nothing says that it ended
-	since time.Time     // its clients wait on, since then; zero where they went on
-	least time.Duration // otherwise: for so long they were held for certain
+	was     bool          // there was one, and nothing says that it ended
+	since   time.Time     // its clients wait on, since then; zero where they went on
+	atLeast bool          // since then for certain, and maybe for longer
+	least   time.Duration // otherwise: for so long they were held for certain
 }
 
 // lookBack finds out what became of the clients that an attempt before this one
 // held. They may wait on, or the attempt, or its guardian, has let them go: then
-// the last that is on record of the hold tells the least that it was.
+// the last that is on record of the hold tells the least that it was. Where no
+// attempt noted since when they wait, it is not the start of the step: between
+// its tries they went on. Its end is certain, and that they wait now.
 func (c *switcher) lookBack(ctx context.Context, pools []engine.Pool) {
-	since := c.facts.HeldSince
-	if since == nil {
-		since = c.StartedAt("pause_pools")
-	}
-	if since == nil {
+	if c.facts.HeldSince == nil && c.StartedAt("pause_pools") == nil {
 		return
 	}
 	c.before.was = true
+	since := c.facts.HeldSince
+	if since == nil {
+		since, c.before.atLeast = c.FinishedAt("pause_pools"), true
+	}
+	if since == nil {
+		now := time.Now()
+		since = &now
+	}
 	ctx, cancel := context.WithTimeout(ctx, pauseMargin)
 	defer cancel()
 	for _, p := range pools {
@@ -34,13 +41,19 @@ func (c *switcher) lookBack(ctx context.Context, pools []engine.Pool) {
 			return
 		}
 	}
-	last := *since
+	c.before.least = c.heldForCertain(*since)
+}
+
+// heldForCertain is how long clients were held that were held at since, as far as
+// the steps are on record that are done while they are.
+func (c *switcher) heldForCertain(since time.Time) time.Duration {
+	last := since
 	for _, at := range []*time.Time{c.FinishedAt("pause_pools"), c.FinishedAt("fence_writes"), c.FinishedAt("wait_until_zero_behind"), c.Operation.NoReturnAt} {
 		if at != nil && at.After(last) {
 			last = *at
 		}
 	}
-	c.before.least = last.Sub(*since)
+	return last.Sub(since)
 }
 
 // heldUntil is how long the clients were held when they went on at t, and whether
@@ -48,7 +61,7 @@ func (c *switcher) lookBack(ctx context.Context, pools []engine.Pool) {
 func (c *switcher) heldUntil(t time.Time) (ms *float64, atLeast bool) {
 	switch here := t.Sub(c.heldSince); {
 	case !c.before.since.IsZero():
-		return milliseconds(t.Sub(c.before.since)), false
+		return milliseconds(t.Sub(c.before.since)), c.before.atLeast
 	case c.before.was && c.heldSince.IsZero():
 		return milliseconds(c.before.least), true
 	case c.before.was: // let go by a guardian, and held once more
@@ -69,7 +82,8 @@ func (c *switcher) bestHeld() (ms *float64, atLeast bool) {
 		ms, _ = c.heldUntil(*led)
 		return ms, true
 	case c.facts.HeldSince != nil:
-		return milliseconds(led.Sub(*c.facts.HeldSince)), true
+		// Not until they were led: a guardian may have let them go before.
+		return milliseconds(c.heldForCertain(*c.facts.HeldSince)), true
 	}
 	return c.facts.HeldMS, c.facts.HeldAtLeast
 }
