@@ -12,7 +12,7 @@ type DatabaseListRow struct {
 	Database      platform.Database
 	Reading       Reading          // Known is false when it was never read
 	Zone          string           // empty without a server
-	Server        *platform.Server // that is it now; nil before there is one
+	Server        *platform.Server // that is it now, where the filter names it or its leader; nil before there is one
 	LeaderName    string           // of a follower
 	ForkedFrom    string           // name, of a fork
 	ReplacedBy    string           // name of the database that took its place
@@ -67,7 +67,6 @@ type DatabaseFilter struct {
 type databaseListRow struct {
 	platform.Database
 	readingRow
-	joinedServer
 	Zone           string
 	LeaderName     string
 	ForkedFrom     string
@@ -89,6 +88,13 @@ type databaseListRow struct {
 	NextAt         *time.Time
 }
 
+// databaseFamilyRow is a row of few: the server's columns make a list of hundreds
+// slower, and nobody reads them there.
+type databaseFamilyRow struct {
+	databaseListRow
+	joinedServer
+}
+
 // ListDatabases is the databases that access sees, by app and name, leaders
 // before the followers they are listed with, in one query whatever their
 // number. A database is seen by whoever sees its app, or one that it is attached
@@ -106,7 +112,7 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 	}
 	// The followers and attachments of all databases are gathered once, those of a
 	// few one by one.
-	one, followed, attached := "", "", ""
+	one, followed, attached, server := "", "", "", ""
 	switch {
 	case f.LeaderID != 0:
 		leader := ask.arg(f.LeaderID)
@@ -118,12 +124,13 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 	}
 	if f.LeaderID != 0 || f.Name != "" {
 		one, followed, attached = "lateral ", "and following_id = d.id", "where s.database_id = d.id"
+		server = ", " + joinedServerColumns
 	}
 	limit := ""
 	if f.Limit > 0 {
 		limit = " limit " + ask.arg(f.Limit)
 	}
-	rows, err := many[databaseListRow](ctx, q, `select `+databaseColumns+`, `+readingColumns+`, `+joinedServerColumns+`,
+	sql := `select ` + databaseColumns + `, ` + readingColumns + server + `,
 			coalesce(v.zone, '') as zone,
 			coalesce(leader.name, '') as leader_name,
 			coalesce(parent.name, '') as forked_from,
@@ -142,37 +149,52 @@ func ListDatabases(ctx context.Context, q Querier, access platform.Access, f Dat
 		left join databases parent on parent.id = d.forked_from_id
 		left join databases successor on successor.id = d.replaced_by_id
 		left join readings r on r.database_id = d.id
-		left join `+one+`(select following_id, count(*) as followers from databases
-			where following_id is not null and state <> 'destroyed' `+followed+` group by following_id) f on f.following_id = d.id
-		left join `+one+attachmentsOf(ask, attached)+` t on t.database_id = d.id
+		left join ` + one + `(select following_id, count(*) as followers from databases
+			where following_id is not null and state <> 'destroyed' ` + followed + ` group by following_id) f on f.following_id = d.id
+		left join ` + one + attachmentsOf(ask, attached) + ` t on t.database_id = d.id
 		left join operation_claims c on c.database_id = d.id
 		left join operations o on o.id = c.operation_id
-		left join maintenances m on m.database_id = d.id and `+openMaintenance+`
+		left join maintenances m on m.database_id = d.id and ` + openMaintenance + `
 		left join lateral (select s.name from operation_steps s
 			where s.operation_id = o.id and s.state = 'running' order by s.position limit 1) st on true
-		where `+where+`
-		order by a.name, coalesce(leader.name, d.name), d.following_id nulls first, d.name`+limit, ask.args...)
-	if err != nil {
-		return nil, err
+		where ` + where + `
+		order by a.name, coalesce(leader.name, d.name), d.following_id nulls first, d.name` + limit
+	if server == "" {
+		rows, err := many[databaseListRow](ctx, q, sql, ask.args...)
+		return listOf(rows, databaseListRow.row), err
 	}
+	rows, err := many[databaseFamilyRow](ctx, q, sql, ask.args...)
+	return listOf(rows, func(r databaseFamilyRow) DatabaseListRow {
+		row := r.row()
+		row.Server = r.server()
+		return row
+	}), err
+}
+
+func listOf[R any](rows []R, row func(R) DatabaseListRow) []DatabaseListRow {
 	list := make([]DatabaseListRow, len(rows))
 	for i, r := range rows {
-		list[i] = DatabaseListRow{
-			Database: r.Database, Reading: r.reading(), Zone: r.Zone, Server: r.server(), LeaderName: r.LeaderName, ForkedFrom: r.ForkedFrom, ReplacedBy: r.ReplacedBy,
-			FollowerCount: r.FollowerCount, Attachments: r.Attachments, AttachedTo: r.AttachedTo,
-		}
-		if r.OperationID != nil {
-			list[i].Operation = &OpenOperation{
-				ID: *r.OperationID, Kind: platform.OperationKind(r.OperationKind),
-				State: platform.OperationState(r.OperationState), Step: r.OperationStep, NeedsPerson: r.OperationStuck, Waits: r.OperationWaits,
-			}
-		}
-		if r.NextID != 0 {
-			m := platform.Maintenance{Kind: r.NextKind, FromPlan: r.NextFrom, ToPlan: r.NextTo}
-			list[i].Next = &NextMaintenance{ID: r.NextID, State: r.NextState, Title: m.Title(), ScheduledAt: r.NextAt}
+		list[i] = row(r)
+	}
+	return list
+}
+
+func (r databaseListRow) row() DatabaseListRow {
+	row := DatabaseListRow{
+		Database: r.Database, Reading: r.reading(), Zone: r.Zone, LeaderName: r.LeaderName, ForkedFrom: r.ForkedFrom, ReplacedBy: r.ReplacedBy,
+		FollowerCount: r.FollowerCount, Attachments: r.Attachments, AttachedTo: r.AttachedTo,
+	}
+	if r.OperationID != nil {
+		row.Operation = &OpenOperation{
+			ID: *r.OperationID, Kind: platform.OperationKind(r.OperationKind),
+			State: platform.OperationState(r.OperationState), Step: r.OperationStep, NeedsPerson: r.OperationStuck, Waits: r.OperationWaits,
 		}
 	}
-	return list, nil
+	if r.NextID != 0 {
+		m := platform.Maintenance{Kind: r.NextKind, FromPlan: r.NextFrom, ToPlan: r.NextTo}
+		row.Next = &NextMaintenance{ID: r.NextID, State: r.NextState, Title: m.Title(), ScheduledAt: r.NextAt}
+	}
+	return row
 }
 
 // DatabaseUse is a database with what the list of apps says of it.

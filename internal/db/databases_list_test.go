@@ -70,8 +70,9 @@ func TestListDatabasesIsOneQuery(t *testing.T) {
 	if n := byID[two.ID].Next; n == nil || n.Title != "Upgrade to standard-2" || n.State != platform.MaintenanceScheduled || !n.ScheduledAt.Equal(due) || f.Next != nil {
 		t.Errorf("what is to come %+v, of the other %+v", n, f.Next)
 	}
-	if f.Server == nil || !same(*f.Server, must(db.ServerOf(ctx, pool, one.ID))(t)) {
-		t.Errorf("server %+v", f.Server)
+	named := must(db.ListDatabases(ctx, pool, platform.Everything(), db.DatabaseFilter{Name: one.Name}))(t)
+	if len(named) != 1 || named[0].Server == nil || !same(*named[0].Server, must(db.ServerOf(ctx, pool, one.ID))(t)) {
+		t.Errorf("by its name %+v", named)
 	}
 
 	for _, c := range []struct {
