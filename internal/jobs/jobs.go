@@ -73,9 +73,12 @@ type Jobs struct {
 	running  sync.WaitGroup // what work started
 	aside    sync.Map       // the ids of operations that are run without River now
 	starting sync.Map       // the ids of servers that are started now
-	holding  sync.WaitGroup // the wait for the engine
-	stop     context.CancelFunc
-	stopWork context.CancelFunc
+	// ran are the ids of servers that were seen running since the program started,
+	// and surprises those that were found stopped after that.
+	ran, surprises sync.Map
+	holding        sync.WaitGroup // the wait for the engine
+	stop           context.CancelFunc
+	stopWork       context.CancelFunc
 }
 
 // procedure is a workflow.Procedure whatever its state.

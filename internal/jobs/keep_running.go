@@ -31,12 +31,19 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 		case starts:
 			stopped = append(stopped, s.ID)
 		case !status.Running:
+			if _, ran := j.ran.LoadAndDelete(s.ID); ran {
+				j.surprises.Store(s.ID, true)
+			} else if s.FoundStoppedAt == nil {
+				j.surprises.Delete(s.ID)
+			}
 			if err := db.SetServerFoundStopped(ctx, j.Pool, s.ID); err != nil {
 				return err
 			}
 			stopped = append(stopped, s.ID)
 		case s.FoundStoppedAt != nil:
 			again = append(again, s.ID)
+		default:
+			j.ran.Store(s.ID, true)
 		}
 	}
 	run, still := j.startServers(ctx, stopped)

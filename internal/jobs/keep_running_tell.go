@@ -64,10 +64,11 @@ func (j *Jobs) tellRestarted(ctx context.Context, running, stopped []int64) erro
 		now, told := time.Now(), map[cause][]db.StoppedServer{}
 		for _, s := range servers {
 			of := goneByItself
+			_, surprise := j.surprises.Load(s.ID)
 			switch {
 			case s.Told:
 				of = toldBefore
-			case s.FoundAt.Before(j.startedAt.Add(restartGrace)):
+			case !surprise && s.FoundAt.Before(j.startedAt.Add(restartGrace)):
 				of = withMachine
 			}
 			told[of] = append(told[of], s)

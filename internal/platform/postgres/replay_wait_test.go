@@ -35,11 +35,15 @@ func TestReplayThatIsPausedComes(t *testing.T) {
 	run(t, admin, "select pg_wal_replay_pause()")
 	run(t, p.leader.Connect(t), "create table t (n int)", "insert into t select generate_series(1, 1000)")
 	shutdown := p.stopLeader(t)
+	other := p.follower.ConnectAdmin(t)
+	resumed := make(chan error, 1)
 	go func() {
-		time.Sleep(3 * stalledFor)
-		_, _ = p.follower.ConnectAdmin(t).Exec(t.Context(), "select pg_wal_replay_resume()")
+		time.Sleep(3 * stalledFor) // longer than it waits before it asks, which is what is tested
+		_, err := other.Exec(context.Background(), "select pg_wal_replay_resume()")
+		resumed <- err
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	check(t, ReplayedPast(ctx, admin, shutdown, nil))
+	check(t, <-resumed)
 }
