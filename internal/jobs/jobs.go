@@ -73,12 +73,15 @@ type Jobs struct {
 	running  sync.WaitGroup // what work started
 	aside    sync.Map       // the ids of operations that are run without River now
 	starting sync.Map       // the ids of servers that are started now
-	// ran are the ids of servers that were seen running since the program started,
-	// and surprises those that were found stopped after that.
-	ran, surprises sync.Map
-	holding        sync.WaitGroup // the wait for the engine
-	stop           context.CancelFunc
-	stopWork       context.CancelFunc
+	// fromBefore are the ids of the servers that were there when work started and
+	// were not seen running since; nil before the first look. Only keepRunning has them.
+	fromBefore []int64
+	// surprises are the ids of servers that were found stopped although the program
+	// has seen them running, or made them.
+	surprises sync.Map
+	holding   sync.WaitGroup // the wait for the engine
+	stop      context.CancelFunc
+	stopWork  context.CancelFunc
 }
 
 // procedure is a workflow.Procedure whatever its state.
@@ -249,7 +252,7 @@ func (j *Jobs) work(ctx context.Context) error {
 		return fmt.Errorf("start river: %w", err)
 	}
 	ctx, j.stopWork = context.WithCancel(ctx)
-	j.startedAt = time.Now()
+	j.startedAt, j.fromBefore = time.Now(), nil
 	j.running.Go(func() { j.every(ctx, "reconcile", j.reconcile) })
 	j.running.Go(func() { j.every(ctx, "keep servers running", j.keepRunning) })
 	j.running.Go(func() { j.every(ctx, "keep connection pools running", j.keepPools) })

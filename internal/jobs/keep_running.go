@@ -18,7 +18,7 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var stopped, again []int64
+	var stopped, again, ran []int64
 	for _, s := range servers {
 		server, err := j.engineServer(s.Server)
 		if err != nil {
@@ -31,10 +31,8 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 		case starts:
 			stopped = append(stopped, s.ID)
 		case !status.Running:
-			if _, ran := j.ran.LoadAndDelete(s.ID); ran {
+			if s.FoundStoppedAt == nil && j.fromBefore != nil && !slices.Contains(j.fromBefore, s.ID) {
 				j.surprises.Store(s.ID, true)
-			} else if s.FoundStoppedAt == nil {
-				j.surprises.Delete(s.ID)
 			}
 			if err := db.SetServerFoundStopped(ctx, j.Pool, s.ID); err != nil {
 				return err
@@ -43,9 +41,16 @@ func (j *Jobs) keepRunning(ctx context.Context) error {
 		case s.FoundStoppedAt != nil:
 			again = append(again, s.ID)
 		default:
-			j.ran.Store(s.ID, true)
+			ran = append(ran, s.ID)
 		}
 	}
+	if j.fromBefore == nil {
+		j.fromBefore = make([]int64, 0, len(servers))
+		for _, s := range servers {
+			j.fromBefore = append(j.fromBefore, s.ID)
+		}
+	}
+	j.fromBefore = slices.DeleteFunc(j.fromBefore, func(id int64) bool { return slices.Contains(ran, id) })
 	run, still := j.startServers(ctx, stopped)
 	return j.tellRestarted(ctx, append(again, run...), still)
 }
