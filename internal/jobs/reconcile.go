@@ -103,7 +103,7 @@ func (j *Jobs) runAside(ctx context.Context, id int64) {
 	if _, runs := j.aside.LoadOrStore(id, true); runs {
 		return
 	}
-	j.Log.Warn("River does not fetch an operation's job; the operation is run without it", "operation", id)
+	j.Log.Warn("the job of an operation was not fetched for seconds; the operation is run without it", "operation", id)
 	j.running.Go(func() {
 		defer j.aside.Delete(id)
 		defer func() { // as River does: one operation must not end all others

@@ -15,7 +15,7 @@ import (
 const (
 	// warmSlice is how long is read before the page is told and a cancel is heard.
 	warmSlice = time.Second
-	// warmAsk bounds the question to the leader.
+	// warmAsk bounds the question to the leader, and the look at the sizes of files.
 	warmAsk = 5 * time.Second
 )
 
@@ -81,15 +81,31 @@ func (c *switcher) warmCandidate(ctx context.Context) error {
 func (c *switcher) whatToWarm(ctx context.Context) (*warming, error) {
 	ctx, cancel := context.WithTimeout(ctx, warmAsk)
 	defer cancel()
-	w := &warming{began: time.Now()}
-	err := c.j.withConn(ctx, c.old, func(conn *pgx.Conn) error {
-		relations, err := postgres.RelationsUsed(ctx, conn)
-		if err == nil {
-			w.left, w.total, err = c.j.Engine.WorthWarming(c.it.Server, relations)
-		}
+	began := time.Now()
+	var relations []platform.Relation
+	if err := c.j.withConn(ctx, c.old, func(conn *pgx.Conn) (err error) {
+		relations, err = postgres.RelationsUsed(ctx, conn)
 		return err
-	})
-	return w, err
+	}); err != nil {
+		return nil, err
+	}
+	type choice struct {
+		w   *warming
+		err error
+	}
+	chosen, server := make(chan choice, 1), c.it.Server
+	go func() {
+		w := &warming{began: began}
+		var err error
+		w.left, w.total, err = c.j.Engine.WorthWarming(server, relations)
+		chosen <- choice{w, err}
+	}()
+	select {
+	case is := <-chosen:
+		return is.w, is.err
+	case <-ctx.Done(): // a disk that hangs keeps the goroutine, not the switch
+		return nil, ctx.Err()
+	}
 }
 
 // words say what came of it.

@@ -214,6 +214,7 @@ func TestSwitchThatCannotWarmTheCache(t *testing.T) {
 		want string
 	}{
 		{"it is not known what is used", coldDisk{choose: broken}, "could not be found out what is used most"},
+		{"the disk hangs when files are looked at", coldDisk{choose: hangs}, "could not be found out what is used most"},
 		{"nothing can be read", coldDisk{read: broken}, "; not all could be read: input/output error"},
 		{"the disk hangs", coldDisk{read: hangs}, ", and then left at that"},
 	}
